@@ -87,7 +87,9 @@ def _stepper(
 def _peer(precision: str) -> Peer:
     prepare: Callable[[Work], Stepper] = partial(_folder, precision=precision)
     what = f"edgernn, ncnn {precision}, bare calls"
-    return Peer(f"edgernn-ncnn-{precision}", what, ("ncnn", "onnx"), precision == "float32", prepare)
+    return Peer(
+        f"edgernn-ncnn-{precision}", what, ("ncnn", "onnx"), precision == "float32", prepare
+    )
 
 
 PEERS = (

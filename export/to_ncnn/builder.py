@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
 from edgernn.errors import ContractError
 from edgernn.export.to_ncnn.integers import rounded_rows
+from edgernn.export.to_ncnn.wiring import Written, wired
+from edgernn.sessions.ncnn.fitting import EXACT, NO_HALF_FLOATS, Dims
 from edgernn.sessions.ncnn.folder import squeezed
-from edgernn.sessions.ncnn.shapes import EXACT, MOST_AXES, Dims, shapes_of
+from edgernn.sessions.ncnn.shapes import MOST_AXES, shapes_of
 from edgernn.sessions.ncnn.text import FIRST_LIST, Given, Layer
 from edgernn.sessions.ncnn.weights import stored
 
-_FLOAT32 = {EXACT: 7}  # no half floats of either kind, neither stored nor calculated with
+_FLOAT32 = {EXACT: NO_HALF_FLOATS}
 Shape = tuple[int, ...]
 
 
@@ -46,14 +48,6 @@ class Value:
         if self.shape[at] == 1:
             return None
         return sum(size != 1 for size in self.shape[:at])
-
-
-@dataclass(frozen=True, eq=False)
-class Written:
-    """A layer, and what the file of weights holds of it."""
-
-    layer: Layer
-    weights: bytes = field(default=b"", repr=False)
 
 
 class Builder:
@@ -213,35 +207,8 @@ class Builder:
         return self.one("MemoryData", [], sizes(dims), weights=raw(array))
 
     def finish(self, outputs: Mapping[str, Value]) -> tuple[tuple[Layer, ...], bytes]:
-        """Return the layers and their weights: what is not read left out, a blob that several read
-        split, and results under the names of ``outputs``.
-        """
-        ends = {name: self.blob(value) for name, value in outputs.items()}
-        layers = _needed(self.layers, set(ends.values()))
-        readers = Counter(blob for one in layers for blob in one.layer.reads)
-        readers.update(ends.values())
-        given: dict[str, list[str]] = {}
-        made: list[Layer] = []
-        for one in layers:
-            reads = tuple(_next(given, blob) for blob in one.layer.reads)
-            makes = []
-            splits: list[Layer] = []
-            for blob in one.layer.makes:
-                names = [name for name, end in ends.items() if end == blob]
-                alone = readers[blob] == 1 and one.layer.kind != "Input"
-                if alone or not readers[blob]:
-                    makes.append(names[0] if names else blob)
-                    given[blob] = [] if names else [blob]
-                    continue
-                makes.append(blob)
-                if readers[blob] == 1 and not names:
-                    given[blob] = [blob]
-                    continue
-                more = [f"{blob}.{at}" for at in range(1, readers[blob] - len(names) + 1)]
-                given[blob] = list(more)
-                splits.append(Layer("Split", f"{blob}.split", (blob,), (*more, *names)))
-            made += [replace(one.layer, reads=reads, makes=tuple(makes)), *splits]
-        return tuple(made), b"".join(one.weights for one in layers)
+        """Return the layers and their weights, results under the names of ``outputs``."""
+        return wired(self.layers, {name: self.blob(value) for name, value in outputs.items()})
 
     def _called(self, name: str) -> str:
         """Return a name that no layer has yet."""
@@ -263,18 +230,3 @@ def listed(number: int, *values: int) -> dict[int, Given]:
 def raw(array: np.ndarray) -> bytes:
     """Return numbers without a tag."""
     return b"".join(stored(array, dtype=None))
-
-
-def _needed(layers: Sequence[Written], wanted: set[str]) -> list[Written]:
-    """Return the layers of which anything is read, and what goes in."""
-    kept: list[Written] = []
-    read = set(wanted)
-    for one in reversed(layers):
-        if one.layer.kind == "Input" or read & set(one.layer.makes):
-            read.update(one.layer.reads)
-            kept.append(one)
-    return kept[::-1]
-
-
-def _next(given: dict[str, list[str]], blob: str) -> str:
-    return given[blob].pop(0)

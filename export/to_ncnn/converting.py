@@ -20,13 +20,13 @@ from edgernn.export.to_ncnn.folding import Shapes, fold
 from edgernn.export.to_ncnn.moves import MOVES
 from edgernn.export.to_ncnn.pointwise import EACH
 from edgernn.export.to_ncnn.products import PRODUCTS
+from edgernn.export.to_ncnn.recurrent import RECURRENT
 from edgernn.sessions.ncnn.folder import sizes_of
 from edgernn.sessions.ncnn.text import Layer
 from edgernn.sessions.ort.graph import OnnxNode
 from edgernn.sessions.ort.reading import parse_model
 
-OPERATORS: dict[str, Handler] = {**EACH, **MOVES, **PRODUCTS, **CONVOLUTIONS}
-_RECURRENT = frozenset(("LSTM", "GRU", "RNN"))
+OPERATORS: dict[str, Handler] = {**EACH, **MOVES, **PRODUCTS, **CONVOLUTIONS, **RECURRENT}
 
 
 def convert(
@@ -68,7 +68,7 @@ def _add(build: Builder, node: OnnxNode, shapes: Shapes) -> None:
     call = Call(node, values, [shapes.get(name) for name in node.outputs], build)
     handler = OPERATORS.get(node.op) if node.domain in ("", "ai.onnx") else None
     if handler is None:
-        whole = node.op in _RECURRENT
+        whole = node.op == "RNN"  # ncnn's is tanh, whatever is asked for
         raise call.refusal("is a whole recurrent layer" if whole else "is none of its operators")
     if lost := [name for name in node.inputs if name and name not in build.values]:
         raise ContractError(f"the graph reads {lost[0]}, which nothing in it makes")

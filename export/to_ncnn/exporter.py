@@ -1,7 +1,5 @@
-"""ncnn: the step face of one row and one step, in the layers that every build of ncnn has.
-
-ncnn's own recurrent layers are not used: a ReLU in one becomes tanh, its cells are torch's alone,
-and at H = 256 the step in matrix products takes about half their time.
+"""ncnn: one row and one step, in whole layers of ncnn where they are right and faster, else in
+products: the step face.
 """
 
 from __future__ import annotations
@@ -22,11 +20,14 @@ from edgernn.export.to_ncnn.converting import convert
 from edgernn.export.to_onnx.tracing import finish, trace
 from edgernn.formats.ncnn import NCNN
 from edgernn.models.family import RecurrentModel
+from edgernn.models.recurrent import RecurrentStack
 from edgernn.sessions.ncnn.folder import CONTRACT, TARGET, graph_of
 from edgernn.sessions.ncnn.text import text_of
 from edgernn.sessions.ncnn.weights import weight_table
 
 _EXACT_AS_FLOATS = frozenset(("uint8", "int8", "int16", "uint16"))  # whole numbers up to 2^24
+# the hidden sizes below which a whole layer takes less time than its products
+_WHOLE_BELOW = {"LSTM": 1 << 31, "GRU": 80}
 
 
 class NcnnExporter(Exporter):
@@ -57,7 +58,7 @@ class NcnnExporter(Exporter):
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
         refuse_uncarried(file_contract)
-        model_proto = _graph(model, file_contract)
+        model_proto = _graph(model, file_contract, fused=precision == "float32")
         write_folder(model_proto, path, file_contract, precision=precision)
         return weight_table(graph_of(path).weights)
 
@@ -84,11 +85,20 @@ def write_folder(
             (folder / name).write_bytes(content)
 
 
-def _graph(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
-    """Return the step face as an ONNX graph in float32, with every size fixed."""
+def _graph(model: RecurrentModel, file_contract: FileContract, *, fused: bool) -> onnx.ModelProto:
+    """Return a graph in ONNX in float32, with every size fixed: of whole layers where that is
+    faster in float32, else of the step face.
+    """
     if model.own_file is not None:
         return onnx.load_from_string(model.own_file.step)
-    return trace(model.step_face(), file_contract)
+    return trace(model if fused and _is_faster_whole(model) else model.step_face(), file_contract)
+
+
+def _is_faster_whole(model: RecurrentModel) -> bool:
+    stack = getattr(model, "recurrent", None)
+    if not isinstance(stack, RecurrentStack):
+        return False
+    return stack.fused.hidden_size < _WHOLE_BELOW.get(type(stack.fused).__name__, 0)
 
 
 def refuse_uncarried(file_contract: FileContract) -> None:

@@ -15,12 +15,14 @@ from edgernn.contract import FileContract
 from edgernn.contract.file import METADATA_KEY
 from edgernn.contract.interface import FileDescription, FileTensor, Interface
 from edgernn.errors import ContractError
-from edgernn.sessions.ncnn.shapes import Dims, follow
+from edgernn.sessions.ncnn.fitting import Dims
+from edgernn.sessions.ncnn.shapes import follow
 from edgernn.sessions.ncnn.text import MOST_BYTES, Layer, read_text
 from edgernn.sessions.ncnn.weights import Held, read_weights
 
 CONTRACT = "contract.json"
 TARGET = "ncnn"
+UNREAD = "unread."  # begins the name of a blob that a layer makes beside what is needed
 _MOST_CONTRACT_BYTES = 1 << 20
 
 
@@ -47,9 +49,10 @@ class NcnnGraph:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What comes out: what layers make and none reads."""
+        """What comes out: what layers make and none reads, but for what is marked as not needed."""
         read = {*self.inputs, *(name for layer in self.layers for name in layer.reads)}
-        return tuple(name for layer in self.layers for name in layer.makes if name not in read)
+        made = [name for layer in self.layers for name in layer.makes if name not in read]
+        return tuple(name for name in made if not name.startswith(UNREAD))
 
     @property
     def ids(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgernn.bundle.stored_weights import FROM_STATE, OTHERS, StoredWeight
 from edgernn.errors import ContractError
+from edgernn.sessions.ncnn.products import GATES
 from edgernn.sessions.ncnn.text import Layer
 
 TAGS = {0x00000000: "float32", 0x01306B47: "float16", 0x000D4B38: "int8"}
@@ -24,12 +25,13 @@ _NUMPY = {"float32": "<f4", "float16": "<f2", "int8": "<i1"}
 
 @dataclass(frozen=True)
 class Piece:
-    """What a layer reads of the file next: a matrix of a ``shape``, which is tagged, or so many
-    numbers.
+    """What a layer reads of the file next: a matrix of a ``shape``, which is tagged as what it is
+    stored as, or so many numbers; ``part`` names it where a layer has several.
     """
 
     shape: tuple[int, ...]
     tagged: bool
+    part: str = ""
 
     @property
     def count(self) -> int:
@@ -45,6 +47,16 @@ class Held:
     piece: Piece
     dtype: str
     start: int
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it is a matrix, a table or a kernel, and no bias."""
+        return len(self.piece.shape) > 1
+
+    @property
+    def name(self) -> str:
+        """The layer of the model that it is of, and its part."""
+        return ".".join(filter(None, (self.layer.name, self.piece.part)))
 
     @property
     def size(self) -> int:
@@ -93,12 +105,25 @@ def _kernel(layer: Layer) -> list[Piece]:
     return [Piece((rows, depth, high, wide), True), *bias]
 
 
+def _recurrent(layer: Layer) -> list[Piece]:
+    """The matrices of input and state, and between them a bias of four rows."""
+    hidden, gates = layer.whole(0), GATES[layer.kind]
+    width = layer.whole(1) // max(gates * hidden, 1)
+    return [
+        Piece((gates * hidden, width), True, "from_input"),
+        Piece((4 * hidden,), True),
+        Piece((gates * hidden, hidden), True, "from_hidden"),
+    ]
+
+
 _PIECES: dict[str, Callable[[Layer], list[Piece]]] = {
     "MemoryData": _constant,
     "Embed": _table,
     "Gemm": _integers,
     "LayerNorm": _scale_and_bias,
     "InnerProduct": _product,
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
     "Convolution": _kernel,
     "ConvolutionDepthWise": _kernel,
 }
@@ -159,10 +184,10 @@ def weight_table(held: Sequence[Held]) -> tuple[StoredWeight, ...]:
     """Return every matrix, table and kernel, and what is left as one last entry."""
     found, rest = [], 0
     for one in held:
-        if not one.piece.tagged:
+        if not one.is_matrix:
             rest += one.size
             continue
-        shape, name = one.piece.shape, one.layer.name
+        shape, name = one.piece.shape, one.name
         rows = shape[0] if one.layer.kind == "Embed" else 1
         found.append(
             StoredWeight(

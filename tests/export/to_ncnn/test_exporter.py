@@ -32,8 +32,10 @@ def exported(model: Any, path: Path, precision: str = "float32") -> NcnnSession:
     return NcnnSession.open(path, own, threads=1)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("hidden", [8, 13])
+SIZES = [*((cell, hidden) for cell in CELLS for hidden in (8, 13)), ("gru", 96), ("lstm", 96)]
+
+
+@pytest.mark.parametrize(("cell", "hidden"), SIZES)
 def test_every_cell_is_written_and_right(
     cell: str, hidden: int, make_model: Make, tmp_path: Path
 ) -> None:
@@ -44,6 +46,21 @@ def test_every_cell_is_written_and_right(
     found = rollout.compare(reference, session, plan, seed=4)
     # a norm of a few values makes last bits grow: onnxruntime drifts by up to 1e-5, too
     assert found.worst.scaled <= (5e-5 if cell == "lstm_normalised" else 1e-5)
+
+
+def test_a_whole_layer_is_written_where_it_is_faster(make_model: Make, tmp_path: Path) -> None:
+    for cell, hidden, kind in (
+        ("lstm", 96, "LSTM"),
+        ("gru", 8, "GRU"),
+        ("gru", 96, "InnerProduct"),
+        ("rnn_relu", 8, "ReLU"),
+        ("gru_before", 8, "InnerProduct"),
+    ):
+        path = tmp_path / f"{cell}{hidden}"
+        exported(make_model(cell=cell, hidden=hidden), path)
+        kinds = {layer.kind for layer in graph_of(path).layers}
+        assert kind in kinds
+        assert len(kinds & {"LSTM", "GRU", "RNN"}) == (kind in ("LSTM", "GRU"))
 
 
 def test_float32_says_in_each_layer_that_it_takes_no_half_floats(
@@ -69,10 +86,11 @@ def test_weights_are_stored_as_asked_and_told_so(
     names = [weight.name for weight in matrices]
     assert names[0] == "embedding"
     assert names[-1] == "head"
-    assert [w.name for w in matrices if w.recurrent] == [
-        f"recurrent.layers.{layer}.from_hidden" for layer in (0, 1)
-    ]
-    held = {one.layer.name: one for one in graph_of(tmp_path / "s").weights if one.piece.tagged}
+    whole = [f"recurrent.fused{layer}.from_hidden" for layer in ("", "_2")]
+    steps = [f"recurrent.layers.{layer}.from_hidden" for layer in (0, 1)]
+    recurrent = [weight.name for weight in matrices if weight.recurrent]
+    assert recurrent == (whole if precision == "float32" else steps)
+    held = {one.layer.name: one for one in graph_of(tmp_path / "s").weights if one.is_matrix}
     found = held["head"].values(graph_of(tmp_path / "s").content)
     own = model.head.weight.detach().numpy()
     if precision == "int8":

@@ -318,6 +318,48 @@ def test_integers_are_a_hundredth_from_floats(many: int, computed: Compute) -> N
     assert 0 < error.max() < 0.2, "of a sum of 64 values"
 
 
+STATES = {"LSTM": 2, "GRU": 1}
+
+
+def layer_of(kind: str, **attributes: Any) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """A layer over three steps of five numbers, and its weights; H = 4."""
+    rows = {"LSTM": 16, "GRU": 12}[kind]
+    reads = ["x", "w", "r", "bias", "", "b", "c"][: 5 + STATES[kind]]
+    made = [node(kind, reads, ["y"], hidden_size=4, **attributes)]
+    return made, {"w": drawn(1, rows, 5), "r": drawn(1, rows, 4), "bias": drawn(1, 2 * rows)}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_a_whole_layer_gives_what_onnxruntime_gives(kind: str, computed: Compute) -> None:
+    nodes, constants = layer_of(kind, **({} if kind == "LSTM" else {"linear_before_reset": 1}))
+    inputs = {"x": drawn(3, 1, 5), "b": drawn(1, 1, 4), "c": drawn(1, 1, 4)}
+    given = dict(list(inputs.items())[: 1 + STATES[kind]])
+    found, wanted = computed(nodes, given, constants)
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 1e-6
+
+
+OTHER_LAYERS = {
+    "resets before the product": ("GRU", {}),
+    "clips": ("LSTM", {"clip": 1.0}),
+    "couples its gates": ("LSTM", {"input_forget": 1}),
+    "has other functions": ("LSTM", {"activations": ["Sigmoid", "Relu", "Tanh"]}),
+    "runs in another direction": ("LSTM", {"direction": "reverse"}),
+}
+
+
+@pytest.mark.parametrize("says", OTHER_LAYERS)
+def test_a_layer_that_is_not_ncnns_is_refused_by_name(says: str, written: Write) -> None:
+    kind, attributes = OTHER_LAYERS[says]
+    nodes, constants = layer_of(kind, **attributes)
+    inputs = {"x": drawn(3, 1, 5), "b": drawn(1, 1, 4), "c": drawn(1, 1, 4)}
+    given = dict(list(inputs.items())[: 1 + STATES[kind]])
+    with pytest.raises(
+        ContractError, match=rf"ncnn: {kind} \(y\) {says}, which ncnn's {kind} does"
+    ):
+        written(nodes, given, {"y": (3, 1, 1, 4)}, constants=constants)
+
+
 REFUSED: dict[str, tuple[list[Any], tuple[int, ...], dict[str, np.ndarray], tuple[int, ...]]] = {
     "is none of its operators": ([node("Acosh", ["x"], ["y"])], (3,), {}, (3,)),
     "in steps of 1": (

@@ -88,7 +88,7 @@ DAMAGED = {  # what stands there, what is put there → what is said
     ("-23300=2,2,2", "-23300=9,2,2"): "has '-23300=9,2,2', expected a key and its numbers",
     ("0=4 1=1", "0=99999999999 1=1"): "has '99999999999', expected a number",
     ("TanH tanh", "MyLayer tanh"): r"MyLayer \(tanh\) is no layer that edgernn writes",
-    ("TanH tanh", "LSTM tanh"): r"LSTM \(tanh\) is no layer that edgernn writes",
+    ("TanH tanh", "LSTM tanh"): r"LSTM \(tanh\) does not fit what it reads",
     ("2=20", "2=21"): r"InnerProduct \(cell.from_hidden\) does not fit what it reads, \[\[5\]\]",
     ("0=4 1=1", "0=5 1=1"): "InnerProduct .* does not fit what it reads",
     ("0=4 1=1", "0=4 1=1 8=2"): "InnerProduct .* does not fit what it reads",
