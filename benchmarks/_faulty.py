@@ -151,6 +151,14 @@ RECIPES = {
         {"cell": "lstm", "hidden": 16}, to=("openvino",), options=low("float32", "int8", "int4")
     ),
     "int4": Recipe({"cell": "lstm", "hidden": 16}, options=low("int4")),
+    "executorch": Recipe(
+        {"cell": "lstm"},
+        to=("executorch",),
+        options={
+            "precision": ["float32", "int8"],
+            "options": ReducedOptions(budget=Budget(perplexity=1.0)),
+        },
+    ),
     **{
         f"c {precision}": Recipe(
             {"cell": "lstm", "hidden": 16},

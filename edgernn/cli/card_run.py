@@ -82,6 +82,13 @@ HOSTS = (
         one_file=False,
     ),
     Host(
+        "executorch",
+        "C++ with ExecuTorch:",
+        ("cd executorch", "pip install executorch==1.5.1", "make", "./edgernn_run {place} {ask}"),
+        image="--image picture.ppm",
+        one_file=False,
+    ),
+    Host(
         "rust",
         "Rust, without a runtime, the recorded run:",
         ("cd rust", "EDGERNN_BUNDLE={place} cargo test"),

@@ -35,6 +35,7 @@ EXECUTORCH = Format(
     export_extra="executorch",
     run_extra="executorch",
     packages=("executorch", "torch"),
+    hosts=("executorch",),
     by_default=False,
     kinds=("executorch",),
     fixed_sizes=True,

@@ -67,8 +67,9 @@ class ExecuTorchStructure(StructureReader):
                 raise SizeError(f"value {place} has an open size, expected fixed ones")
             if value.constant and value.planned:
                 raise SizeError(f"value {place} has a first value and is written: a state it keeps")
-        _refuse_operators(method)
+        _refuse_draws(method)
         _follow(method, self._graphs)
+        _refuse_unknown(method)
         return (
             f"{delegation(method, self._graphs)}; all of fixed sizes, none branches, draws or "
             "keeps anything"
@@ -82,16 +83,21 @@ class ExecuTorchStructure(StructureReader):
         return (*named, *others(constants))
 
 
-def _refuse_operators(method: Method) -> None:
-    """Refuse an operator that draws, or is not known to write its results alone."""
+def _refuse_draws(method: Method) -> None:
+    """Refuse an operator that draws, or whose result has a size that depends on data."""
     for operator in method.operators:
-        namespace, _, rest = operator.partition("::")
-        name, _, overload = rest.partition(".")
+        name = operator.partition("::")[2].partition(".")[0]
         if name in _DRAWS:
             raise SizeError(f"{operator} draws random numbers")
         if name in _BY_DATA:
             raise SizeError(f"{operator} has a result whose size depends on data")
-        if namespace not in _NAMESPACES or not overload.endswith("out"):
+
+
+def _refuse_unknown(method: Method) -> None:
+    """Refuse an operator that is not known to write its results alone."""
+    for operator in method.operators:
+        namespace, _, rest = operator.partition("::")
+        if namespace not in _NAMESPACES or not rest.partition(".")[2].endswith("out"):
             raise unknown(operator)
     for delegate in method.delegates:
         if delegate.backend != BACKEND:

@@ -50,6 +50,13 @@ def test_a_step_of_what_it_is_given_is_proved(tmp_path: Path) -> None:
             {"calls": [(KERNEL, 0, (0, 3, 2, 2)), (MOVE, 0, (2, 3))]},
             "reads value 3, which nothing has written: a state that the file keeps",
         ),
+        (
+            {
+                "operators": [ADD, "aten::copy_"],
+                "calls": [(KERNEL, 0, (0, 3, 2, 2)), (KERNEL, 1, (3, 2, 3))],
+            },
+            "reads value 3, which nothing has written: a state that the file keeps",
+        ),
         ({"calls": [(KERNEL, 0, (0, 1, 1, 1))]}, "writes to value 1, an input or a constant"),
         ({"calls": []}, "it returns value 2, which nothing has written"),
         ({"calls": [*STEP["calls"], (JUMP, 0, (2, 0))]}, "it jumps to another instruction"),
