@@ -7,12 +7,6 @@ take matrix products alone, not recurrent layers.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
@@ -21,6 +15,7 @@ from edgernn.contract import FileContract, first_line
 from edgernn.errors import ContractError
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
 from edgernn.models.family import OperatorSet, RecurrentModel
+from edgernn.sessions.quiet import quiet
 
 
 def exported_program(
@@ -97,20 +92,3 @@ class _Flat(nn.Module):
             tensor if tensor.dtype == dtype else tensor.to(dtype)
             for tensor, dtype in zip(made, self.narrow, strict=True)
         )
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Hide what converters print and warn of, none of which a user could act on."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(
-    io.StringIO()
-):  # coremltools prints one line per missing macOS library
+from edgernn.sessions.quiet import quiet
+
+# coremltools prints a line for each missing macOS library, and what executorch does that it imports
+with quiet():
     import coremltools as ct
 
 from edgernn.contract import PICTURE, FileContract, first_line, next_name

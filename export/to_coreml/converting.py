@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +13,10 @@ from edgernn.errors import ContractError
 from edgernn.export.to_coreml.operators import teach_coremltools
 from edgernn.export.to_coreml.weights import compression
 from edgernn.formats.coreml import COREML
+from edgernn.sessions.quiet import quiet
 
-# coremltools prints one line per missing macOS library
-with contextlib.redirect_stderr(io.StringIO()):
+# coremltools prints one line per missing macOS library, and what executorch does that it imports
+with quiet():
     import coremltools as ct
 
     teach_coremltools()
@@ -49,7 +45,7 @@ def convert(
     Raises:
         ContractError: coremltools could not convert the step.
     """
-    with _silence():
+    with quiet():
         traced = torch.jit.trace(module.eval(), examples, check_trace=False)
         _name_apart(traced)
         try:
@@ -107,19 +103,3 @@ def _passes() -> Any:
     passes = ct.PassPipeline()
     passes.remove_passes(["common::guard_negative_gather_indices"])
     return passes
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Hide the converter's progress bars and its warnings about torch versions it was not tested
-    with.
-    """
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

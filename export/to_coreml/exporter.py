@@ -12,8 +12,6 @@ those of float16.
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +45,10 @@ from edgernn.export.to_coreml.refusals import (
 from edgernn.export.to_coreml.weights import SCHEMES, refuse_floats, weight_table
 from edgernn.formats.coreml import COREML, COREML_MLSTATE
 from edgernn.models.family import RecurrentModel
+from edgernn.sessions.quiet import quiet
 
-# coremltools prints one line per missing macOS library
-with contextlib.redirect_stderr(io.StringIO()):
+# coremltools prints one line per missing macOS library, and what executorch does that it imports
+with quiet():
     import coremltools as ct
 
 

@@ -14,8 +14,6 @@ them is compressed, whatever its width. Biases stay float16: they are small.
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import log2, prod
@@ -24,15 +22,16 @@ from typing import Any
 
 import numpy as np
 
-# coremltools prints one line per missing macOS library
-with contextlib.redirect_stderr(io.StringIO()):
-    import coremltools as ct
-    import coremltools.optimize.coreml as cto
-    from coremltools.converters.mil.mil import types
-
 from edgernn.bundle.stored_weights import FROM_STATE, OTHERS, StoredWeight
 from edgernn.errors import ContractError
 from edgernn.sessions.mil.session import read_function
+from edgernn.sessions.quiet import quiet
+
+# coremltools prints one line per missing macOS library, and what executorch does that it imports
+with quiet():
+    import coremltools as ct
+    import coremltools.optimize.coreml as cto
+    from coremltools.converters.mil.mil import types
 
 BLOCK, PALETTE_VALUES = 32, 1024
 _PALETTE, _ROUNDS, _SETTLED = 16, 40, 1e-4

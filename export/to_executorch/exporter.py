@@ -19,7 +19,7 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import BATCH, TIME, FileContract, GraphSpec, Narrowing, first_line
 from edgernn.errors import ContractError
 from edgernn.export.base import Exporter
-from edgernn.export.programs import exported_program, quiet
+from edgernn.export.programs import exported_program
 from edgernn.export.to_executorch.lowering import lower
 from edgernn.export.to_executorch.refusals import refuse_open, refuse_undelegated
 from edgernn.export.to_executorch.weights import weight_table
@@ -28,6 +28,7 @@ from edgernn.models.family import RecurrentModel
 from edgernn.sessions.pte.program import read_program
 from edgernn.sessions.pte.stored import FORWARD, graphs_of
 from edgernn.sessions.pte.told import delegation
+from edgernn.sessions.quiet import quiet
 
 
 class ExecuTorchExporter(Exporter):

@@ -4,7 +4,7 @@ machines that it could not load, and ExecuTorch of functions that it deprecates.
 
 from __future__ import annotations
 
-from edgernn.export.programs import quiet
+from edgernn.sessions.quiet import quiet
 
 with quiet():
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner

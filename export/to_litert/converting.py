@@ -11,9 +11,9 @@ import torch
 from edgernn import storage
 from edgernn.errors import ContractError
 from edgernn.export import environments
-from edgernn.export.programs import quiet
 from edgernn.export.to_litert.rules import rules_for
 from edgernn.sessions.litert.model_file import parse
+from edgernn.sessions.quiet import quiet
 
 ENVIRONMENT = "litert"
 _HERE = Path(__file__).resolve().parent

@@ -28,7 +28,7 @@ from edgernn.contract import (
 from edgernn.contract.file import FileDType
 from edgernn.export.base import Exporter
 from edgernn.export.environments import by_name
-from edgernn.export.programs import exported_program, quiet
+from edgernn.export.programs import exported_program
 from edgernn.export.to_litert.converting import ENVIRONMENT, convert, rounded
 from edgernn.export.to_litert.finishing import finished, in_one_piece
 from edgernn.export.to_litert.rules import INTEGERS
@@ -36,6 +36,7 @@ from edgernn.formats.litert import LITERT
 from edgernn.models.family import RecurrentModel
 from edgernn.parity.structure.stored_litert import weight_table
 from edgernn.sessions.litert.model_file import read
+from edgernn.sessions.quiet import quiet
 
 _WRITE_IT = ("litert-torch", "torch", "ai-edge-quantizer")
 _SMALLER: dict[str, FileDType] = {"int64": "int32", "float64": "float32"}

@@ -7,12 +7,7 @@ know some that the other has.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 
 import onnx
 import torch
@@ -24,6 +19,7 @@ from edgernn.errors import ContractError
 from edgernn.export.graphs import example_inputs
 from edgernn.models.family import RecurrentModel
 from edgernn.models.module import ModuleModel
+from edgernn.sessions.quiet import quiet
 
 _BATCH, _TIME = 2, 3  # neither 1, which is taken for a constant
 
@@ -44,7 +40,7 @@ def capture(model: RecurrentModel, file_contract: FileContract, *, opset: int) -
         raise ContractError("graph capture needs a network of one's own, and onnxscript installed")
     assert isinstance(model, ModuleModel)
     try:
-        with _silence():
+        with quiet():
             program = torch.onnx.export(
                 model.module_of(file_contract.graph),
                 example_inputs(file_contract, batch=_BATCH, time=_TIME),
@@ -70,20 +66,3 @@ def capture(model: RecurrentModel, file_contract: FileContract, *, opset: int) -
 def _open_axes(tensor: FileTensor) -> dict[int, object]:
     sizes = enumerate(tensor.shape or ())
     return {place: Dim.DYNAMIC for place, size in sizes if isinstance(size, str)}
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Hide its progress and its warnings, of what it does not use."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

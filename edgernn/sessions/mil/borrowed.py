@@ -9,18 +9,17 @@ or change their inputs (``thresholded_relu``).
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-with contextlib.redirect_stderr(
-    io.StringIO()
-):  # coremltools prints one line per missing macOS library
+from edgernn.sessions.quiet import quiet
+
+# coremltools prints a line for each missing macOS library, and what executorch does that it imports
+with quiet():
     from coremltools.converters.mil.mil import types
 
 Array = np.ndarray

@@ -17,14 +17,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-# coremltools prints one line per missing macOS library
-with contextlib.redirect_stderr(io.StringIO()):
+from edgernn.sessions.quiet import quiet
+
+# coremltools prints a line for each missing macOS library, and what executorch does that it imports
+with quiet():
     from coremltools.converters.mil.mil import types
 
 from edgernn.contract import first_line

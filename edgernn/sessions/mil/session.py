@@ -10,15 +10,16 @@ modelled (``program`` says what is). The report of a verification names it.
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-# coremltools prints one line per missing macOS library
-with contextlib.redirect_stderr(io.StringIO()):
+from edgernn.sessions.quiet import quiet
+
+# coremltools prints a line for each missing macOS library, and what executorch does that it imports
+with quiet():
     import coremltools as ct
     from coremltools.converters.mil.frontend.milproto.load import load
 
