@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 from _faulty import sign
 
-from edgernn.sessions.openvino.ir import BIN, XML, Layer, Network, read_network
+from edgernn.sessions.openvino.checked import CONSTANTS
+from edgernn.sessions.openvino.ir import BIN, XML, Layer, Network
+from edgernn.sessions.openvino.reading import read_network
 
 Apply = Callable[[Path], None]
 _NUMPY = {"f32": "<f4", "i8": "i1", "i4": "u1", "i64": "<i8"}
@@ -86,6 +89,9 @@ def on_constants(
             assert made.size == held.size
             content[at : at + size] = made.tobytes()
         (folder / inner / BIN).write_bytes(content)
+        text = (folder / inner / XML).read_text(encoding="utf-8")
+        said, found = network.metadata[CONSTANTS], sha256(content).hexdigest()
+        (folder / inner / XML).write_text(text.replace(said, found), encoding="utf-8")
         sign(folder, inner)
 
     return apply

@@ -29,11 +29,14 @@ from edgernn.export.to_openvino.stateful import keep_states, refuse_stateless
 from edgernn.formats.openvino import OPENVINO, OPENVINO_STATEFUL
 from edgernn.models.family import RecurrentModel
 from edgernn.parity.structure.stored_openvino import weight_table
+from edgernn.sessions.openvino.checked import CONSTANTS
 from edgernn.sessions.openvino.described import CONTRACT, HOW
-from edgernn.sessions.openvino.ir import XML, read_network
+from edgernn.sessions.openvino.ir import BIN, XML
 from edgernn.sessions.openvino.package import openvino
+from edgernn.sessions.openvino.reading import read_network
 
 _RECIPES = {"int8": Recipe(Rounding(8, 128)), "int4": Recipe(Rounding(4, 64))}
+_NO_DIGEST = "constants are not written yet"
 HOW_TO = (
     "compile with INFERENCE_PRECISION_HINT=f32: left to itself the runtime computes in bfloat16 on "
     "processors that have it, and the state drifts"
@@ -152,9 +155,16 @@ def write_folder(model: Any, path: Path, file_contract: FileContract, *, half: b
     declare(model, file_contract.interface().outputs)
     name_evenly(model)
     model.set_friendly_name(file_contract.graph)
-    said = {CONTRACT: file_contract.to_metadata()[METADATA_KEY], HOW: HOW_TO}
+    said = {
+        CONTRACT: file_contract.to_metadata()[METADATA_KEY],
+        HOW: HOW_TO,
+        CONSTANTS: _NO_DIGEST,
+    }
     for key, text in said.items():
         model.set_rt_info(text, [METADATA_KEY, key])
     with storage.replacing(path) as folder:
         folder.mkdir()
         openvino.save_model(model, str(folder / XML), compress_to_fp16=half)
+        text = (folder / XML).read_text(encoding="utf-8")
+        digest = storage.sha256(folder / BIN)
+        (folder / XML).write_text(text.replace(_NO_DIGEST, digest), encoding="utf-8")

@@ -11,7 +11,7 @@ from edgernn.contract import FileContract
 from edgernn.parity.structure.openvino_rules import follow
 from edgernn.parity.structure.reading import StructureReader
 from edgernn.parity.structure.stored_openvino import weight_table
-from edgernn.sessions.openvino.ir import read_network
+from edgernn.sessions.openvino.reading import read_network
 
 
 class OpenVinoStructure(StructureReader):

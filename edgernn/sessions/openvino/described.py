@@ -9,7 +9,8 @@ from edgernn.contract import FileContract
 from edgernn.contract.file import METADATA_KEY
 from edgernn.contract.interface import FileDescription, FileTensor, Interface
 from edgernn.errors import ContractError
-from edgernn.sessions.openvino.ir import DTYPES, Network, read_network
+from edgernn.sessions.openvino.ir import DTYPES, Network
+from edgernn.sessions.openvino.reading import read_network
 
 CONTRACT, HOW = "contract", "how"  # below "edgernn" in the information about the model
 _OPEN = "?"

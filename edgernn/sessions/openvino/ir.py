@@ -2,23 +2,20 @@
 package: a folder with ``model.xml``, the layers and their connections, and ``model.bin``, the
 constants.
 
-Everything that the runtime would trust is checked here first: every constant lies within the bytes
-that are there and has as many as its dtype and shape say.
+``reading`` reads one, and checks what the runtime would trust.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from edgernn import storage
 from edgernn.errors import ContractError
-from edgernn.sessions.openvino.xml_tree import MOST_BYTES, Element, read_tree
+from edgernn.sessions.openvino.xml_tree import Element
 
 XML, BIN = "model.xml", "model.bin"
 BITS = {
@@ -37,6 +34,13 @@ _STORED = {
     **{f"{kind}{bits}": f"<{kind}{bits // 8}" for kind in "iu" for bits in (8, 16, 32, 64)},
 }
 Port = tuple[str, str]  # the id of a layer and of one of its ports
+
+
+def number(text: str) -> int:
+    """Return a whole number as the format writes it; raise ValueError where it is none."""
+    if not text.strip().lstrip("-").isascii() or not text.strip().lstrip("-").isdigit():
+        raise ValueError(f"the size {text!r}")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Layer:
     @property
     def constant_shape(self) -> tuple[int, ...]:
         """Of a constant its shape; of a parameter too, where it is fixed."""
-        return tuple(map(_number, filter(None, self.data.get("shape", "").split(","))))
+        return tuple(map(number, filter(None, self.data.get("shape", "").split(","))))
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ class Network:
     def values(self, layer: Layer) -> np.ndarray:
         """Return the values of a small constant; of one in 4 bits its bytes."""
         with (self.constants).open("rb") as file:
-            file.seek(_number(layer.data["offset"]))
-            content = file.read(_number(layer.data["size"]))
+            file.seek(number(layer.data["offset"]))
+            content = file.read(number(layer.data["size"]))
         stored = _STORED.get(layer.data["element_type"])
         if stored is None:
             return np.frombuffer(content, np.uint8)
@@ -126,138 +130,3 @@ class Network:
         """Return the layer, and its port, that the input ``place`` of ``layer`` comes from."""
         made, port = self.sources[layer.id, layer.inputs[place]]
         return self.by_id[made], port
-
-
-def read_network(path: Path) -> Network:
-    """Return the network in the folder at ``path``.
-
-    Raises:
-        ContractError: there is none, or it is damaged.
-    """
-    source = str(path / XML)
-    root = read_tree(_read(path / XML, most=MOST_BYTES), source=source)
-    if root.tag != "net":
-        raise ContractError(f"{source} is no network of OpenVINO: its root is <{root.tag}>")
-    try:
-        network = _network(root, path / BIN)
-    except (KeyError, ValueError) as error:
-        raise ContractError(
-            f"{source} is damaged: a layer or an edge lacks or misstates {error}; export it again"
-        ) from error
-    _check_constants(network, path)
-    return network
-
-
-def _read(path: Path, *, most: int) -> bytes:
-    try:
-        return storage.read_bytes(path, most=most)
-    except OSError as error:
-        raise ContractError(
-            f"{path.parent} is no network of OpenVINO, or is damaged: {path.name}: "
-            f"{storage.reason(error)}"
-        ) from error
-
-
-def _network(root: Element, constants: Path) -> Network:
-    layers = root.find("layers")
-    edges = root.find("edges")
-    found = tuple(map(_layer, () if layers is None else layers.all("layer")))
-    sources = {
-        (edge.attributes["to-layer"], edge.attributes["to-port"]): (
-            edge.attributes["from-layer"],
-            edge.attributes["from-port"],
-        )
-        for edge in (() if edges is None else edges.all("edge"))
-    }
-    network = Network(found, sources, _metadata(root), constants)
-    for (layer, port), (made, from_port) in sources.items():
-        if port not in network.by_id[layer].inputs or from_port not in network.by_id[made].outputs:
-            raise ValueError(f"the edge from {made}:{from_port} to {layer}:{port}")
-    for own in found:
-        for port in own.inputs:
-            if (own.id, port) not in sources:
-                raise ValueError(f"what goes into {own.name}")
-    return network
-
-
-def _layer(element: Element) -> Layer:
-    said, data = element.attributes, element.find("data")
-    inputs, outputs = (list(_ports(element, side)) for side in ("input", "output"))
-    return Layer(
-        id=said["id"],
-        name=said["name"],
-        kind=said["type"],
-        data={} if data is None else data.attributes,
-        inputs=tuple(port.attributes["id"] for port in inputs),
-        outputs=tuple(port.attributes["id"] for port in outputs),
-        shapes={port.attributes["id"]: _dims(port) for port in (*inputs, *outputs)},
-        precisions={
-            port.attributes["id"]: port.attributes.get("precision", "").lower()
-            for port in (*inputs, *outputs)
-        },
-        names={port.attributes["id"]: _names(port) for port in outputs},
-        bodies=tuple(child for child in element.children if child.find("layers") is not None),
-    )
-
-
-def _ports(element: Element, side: str) -> Iterator[Element]:
-    found = element.find(side)
-    return iter(()) if found is None else found.all("port")
-
-
-def _dims(port: Element) -> tuple[int | None, ...]:
-    sizes = [_number(dim.text) for dim in port.all("dim")]
-    return tuple(None if size < 0 else size for size in sizes)
-
-
-def _number(text: str) -> int:
-    if not text.strip().lstrip("-").isascii() or not text.strip().lstrip("-").isdigit():
-        raise ValueError(f"the size {text!r}")
-    return int(text)
-
-
-def _names(port: Element) -> tuple[str, ...]:
-    return tuple(filter(None, port.attributes.get("names", "").split(",")))
-
-
-def _metadata(root: Element) -> dict[str, str]:
-    """Return what the network says of itself, by the last tags of its path: ``edgernn`` has the
-    contract.
-    """
-    found = root.at("rt_info", "edgernn")
-    return {
-        child.tag: child.attributes["value"]
-        for child in (() if found is None else found.children)
-        if "value" in child.attributes
-    }
-
-
-def _check_constants(network: Network, path: Path) -> None:
-    """Raise ContractError for the first constant that does not lie in the file of constants."""
-    try:
-        size = storage.size_bytes(path / BIN)
-    except OSError as error:
-        raise ContractError(
-            f"{path} is no network of OpenVINO, or is damaged: {BIN}: {storage.reason(error)}"
-        ) from error
-    for layer in network.of("Const"):
-        try:
-            offset, held = _number(layer.data["offset"]), _number(layer.data["size"])
-            bits = BITS[layer.data["element_type"]]
-            wanted = -(-prod(layer.constant_shape) * bits // 8)
-        except (KeyError, ValueError) as error:
-            raise ContractError(
-                f"{path / XML} is damaged: the constant {layer.name} lacks or misstates {error}; "
-                "export it again"
-            ) from error
-        if (
-            held != wanted
-            or offset < 0
-            or offset + held > size
-            or min(layer.constant_shape, default=1) < 0
-        ):
-            raise ContractError(
-                f"{path} is damaged: the constant {layer.name} lies at {offset} to {offset + held} "
-                f"of {size} bytes, and {layer.data['element_type']} "
-                f"[{layer.data.get('shape', '')}] takes {wanted}; export it again"
-            )

@@ -64,6 +64,22 @@ def compile_model(model: Any, *, threads: int, precision: Mapping[str, str] = PR
         ) from error
 
 
+def fixed(model: Any, shapes: Mapping[int, Sequence[int]]) -> Any:
+    """Return ``model`` with the inputs at these places of these sizes.
+
+    Raises:
+        ContractError: its operators do not go with them.
+    """
+    made = model.clone()
+    try:
+        made.reshape({place: list(shape) for place, shape in shapes.items()})
+    except RuntimeError as error:
+        raise ContractError(
+            f"OpenVINO cannot give the network its sizes: {reason(error)}; export it again"
+        ) from error
+    return made
+
+
 def takes_bfloat16() -> bool:
     """Return whether a host that sets no precision computes in bfloat16 on this processor."""
     return "BF16" in core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")

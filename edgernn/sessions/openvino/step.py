@@ -24,6 +24,7 @@ from edgernn.sessions.openvino.runtime import (
     PRECISION,
     BoundCall,
     compile_model,
+    fixed,
     read,
     run_kept,
     run_open,
@@ -88,9 +89,9 @@ class OpenVinoSession(Session):
 
     def _bound(self, sizes: dict[str, int]) -> BoundCall:
         """Compile the network for one row and one step, and bind memory to it."""
-        model, interface = self._model.clone(), self.file_contract.interface()
-        model.reshape({n: list(_shape(t, sizes)) for n, t in enumerate(interface.inputs)})
-        compiled = self._compile(model)
+        interface = self.file_contract.interface()
+        shapes = {n: _shape(t, sizes) for n, t in enumerate(interface.inputs)}
+        compiled = self._compile(fixed(self._model, shapes))
         return BoundCall(
             compiled, {t.name: np.zeros(_shape(t, sizes), t.dtype) for t in interface.inputs}
         )

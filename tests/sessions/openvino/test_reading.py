@@ -12,7 +12,8 @@ import pytest
 from edgernn.errors import ContractError
 from edgernn.sessions.opening import open_session
 from edgernn.sessions.openvino.described import describe
-from edgernn.sessions.openvino.ir import BIN, XML, read_network
+from edgernn.sessions.openvino.ir import BIN, XML
+from edgernn.sessions.openvino.reading import read_network
 
 Write = Callable[[str], Path]
 
@@ -102,4 +103,27 @@ def test_a_network_without_a_contract_is_told(copied: Path) -> None:
     change(copied, r"<edgernn>", "<other>")
     change(copied, r"</edgernn>", "</other>")
     with pytest.raises(ContractError, match=r"has no 'edgernn' entry in its metadata"):
+        open_session(copied)
+
+
+def test_other_constants_than_it_was_written_with_are_told(copied: Path) -> None:
+    content = bytearray((copied / BIN).read_bytes())
+    content[100] ^= 1
+    (copied / BIN).write_bytes(content)
+    with pytest.raises(ContractError, match=r"model.bin is not the file that model.xml was writ"):
+        open_session(copied)
+
+
+@pytest.mark.parametrize("index", [-(2**31), -4, 3, 2**31 - 1])
+def test_an_index_of_what_is_not_there_is_told(copied: Path, index: int) -> None:
+    """The runtime reads beyond the sizes of an axis for it."""
+    network = read_network(copied)
+    gathers = (own for own in network.of("Gather") if network.source(own, 0)[0].kind == "ShapeOf")
+    chosen = network.source(next(gathers), 1)[0]
+    content = bytearray((copied / BIN).read_bytes())
+    at, size = int(chosen.data["offset"]), int(chosen.data["size"])
+    content[at : at + size] = index.to_bytes(size, "little", signed=True)
+    (copied / BIN).write_bytes(content)
+    change(copied, r"<constants ", "<other ")  # as one who means harm would
+    with pytest.raises(ContractError, match=rf"is damaged: .* chooses \[{index}\] along axis 0"):
         open_session(copied)
