@@ -49,6 +49,12 @@ HOSTS = (
         image="--image photo.jpg",
     ),
     Host(
+        "litert",
+        "Python with LiteRT, on a Raspberry Pi and the like:",
+        ("cd litert", "pip install numpy ai-edge-litert", "python main.py {place} {ask}"),
+        image="--image photo.jpg",
+    ),
+    Host(
         "cpp",
         "C++:",
         (

@@ -41,6 +41,7 @@ LITERT = Format(
     export_extra="litert",
     run_extra="litert",
     packages=("ai-edge-litert",),
+    hosts=("litert",),
     by_default=False,
     kinds=("tflite",),
     structure="edgernn.parity.structure.litert:LiteRTStructure",

@@ -4,6 +4,7 @@ program of torch's, and ai-edge-quantizer, which rounds its weights.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ ENVIRONMENT = "litert"
 _HERE = Path(__file__).resolve().parent
 _CONVERT, _QUANTIZE = _HERE / "convert.py", _HERE / "quantize.py"
 _SECONDS = 3600
+_LAST: dict[str, bytes] = {}  # digest of the program that was converted last → its file
 _PROGRESS = ("(", "I0", "W0", "WARNING", "INFO")  # as lines of progress begin
 
 
@@ -32,9 +34,14 @@ def convert(program: torch.export.ExportedProgram) -> bytes:
     environments.python_of(ENVIRONMENT)
     with storage.scratch() as folder:
         source, target = folder / "program.pt2", folder / "program.tflite"
-        with quiet():
-            torch.export.save(program, str(source))
-        return _made(_CONVERT, source, target, [], "litert-torch could not convert the step")
+        digest = _digest(program)
+        if digest not in _LAST:  # every precision begins with the same program
+            with quiet():
+                torch.export.save(program, str(source))
+            made = _made(_CONVERT, source, target, [], "litert-torch could not convert the step")
+            _LAST.clear()
+            _LAST[digest] = made
+        return _LAST[digest]
 
 
 def rounded(data: bytes, precision: str) -> bytes:
@@ -50,6 +57,20 @@ def rounded(data: bytes, precision: str) -> bytes:
         storage.write_json(rules, rules_for(parse(data, "the file"), precision))
         failed = "ai-edge-quantizer could not round the weights"
         return _made(_QUANTIZE, source, target, [str(rules)], failed)
+
+
+def _digest(program: torch.export.ExportedProgram) -> str:
+    """Return what stands for a program: its operators, and every value in it."""
+    found = hashlib.sha256(program.graph_module.code.encode())
+    for name, value in sorted({**program.state_dict, **program.constants}.items()):
+        found.update(name.encode())
+        if isinstance(value, torch.Tensor):
+            array = value.detach().contiguous().flatten()
+            found.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            found.update(array.view(torch.uint8).numpy().tobytes() if array.numel() else b"")
+    for example in program.example_inputs[0] if program.example_inputs else ():
+        found.update(f"{example.dtype} {tuple(example.shape)}".encode())
+    return found.hexdigest()
 
 
 def _made(script: Path, source: Path, target: Path, more: list[str], failed: str) -> bytes:

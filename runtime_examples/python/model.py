@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from bundle import Bundle, open_bundle
 from contract import BATCH, Contract, attention_of, graph_of, ids_of, of_role, scores_of
 from errors import BundleError
 from manifest import Manifest, vocabulary_of
-from session import Session, lacking_runtime
+from session import FORMAT, RUNTIME, TITLE, VERSION, Session, lacking_runtime
 from tensors import Arrays, fits, read_tensors
 from tokenizer import Tokenizer
 
@@ -176,7 +175,7 @@ def load(path: Path, artifact: str | None = None) -> Model:
 
     Args:
         path: the bundle.
-        artifact: the path of a step file in the bundle; default the first that this onnxruntime
+        artifact: the path of a step file in the bundle; default the first that this runtime
             can run.
 
     Raises:
@@ -206,13 +205,12 @@ def _choose(manifest: Manifest, wanted: str | None) -> dict[str, Any]:
         if lacking_runtime(entry) is None:
             return entry
     if found:
-        needed = f"{found[0]['path']} needs onnxruntime {lacking_runtime(found[0])} or newer"
+        needed = f"{found[0]['path']} needs {RUNTIME} {lacking_runtime(found[0])} or newer"
         raise BundleError(
-            f"{needed}, and {onnxruntime.__version__} is installed; run: pip install --upgrade "
-            "onnxruntime"
+            f"{needed}, and {VERSION} is installed; run: pip install --upgrade {RUNTIME}"
         )
     paths = ", ".join(entry["path"] for entry in steps) or "(there is none)"
-    there = f"expected an ONNX step file; choose one of: {paths}"
+    there = f"expected {TITLE} step file; choose one of: {paths}"
     for entry in manifest["artifacts"]:
         if entry["path"] == wanted:
             raise BundleError(
@@ -229,9 +227,10 @@ def _encoder_of(manifest: Manifest, step: dict[str, Any]) -> dict[str, Any] | No
         return None
     found = [entry for entry in _files(manifest, "encode") if lacking_runtime(entry) is None]
     if not found:
-        wanted = f"expected one that onnxruntime {onnxruntime.__version__} runs"
+        wanted = f"expected one that {RUNTIME} {VERSION} runs"
+        kind = TITLE.split()[1]
         raise BundleError(
-            f"the bundle has no such ONNX encode file for {step['path']}; {wanted}; export the "
+            f"the bundle has no such {kind} encode file for {step['path']}; {wanted}; export the "
             "bundle again"
         )
     return next((entry for entry in found if entry["precision"] == step["precision"]), found[0])
@@ -241,7 +240,7 @@ def _files(manifest: Manifest, graph: str) -> list[dict[str, Any]]:
     return [
         entry
         for entry in manifest["artifacts"]
-        if entry["format"] == "onnx" and entry["graph"] == graph
+        if entry["format"] == FORMAT and entry["graph"] == graph
     ]
 
 

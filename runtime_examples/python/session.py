@@ -12,7 +12,9 @@ from errors import BundleError, first_line
 from onnx_guard import refuse_foreign
 from tensors import Arrays
 
-RUNTIME = "onnxruntime"  # as an artifact's ``requires`` calls it
+FORMAT, TITLE = "onnx", "an ONNX"  # of the artifacts that it runs; in words
+RUNTIME = "onnxruntime"  # as an artifact's ``requires`` calls it, and pip
+VERSION = onnxruntime.__version__
 
 
 class Session:

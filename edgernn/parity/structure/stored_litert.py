@@ -73,6 +73,6 @@ def _stored(model: ModelFile, at: int, touched: int) -> StoredWeight:
 
 
 def _bytes(model: ModelFile, tensor: Tensor) -> int:
-    """Return what a tensor takes with its scales."""
+    """Return what a tensor takes with its scales and zeros."""
     beside = model.tensors[tensor.scales_in].bytes if tensor.scales_in >= 0 else 0
-    return tensor.bytes + beside + len(tensor.scales) * _FLOAT_BYTES
+    return tensor.bytes + beside + tensor.scales.nbytes + tensor.zeros.nbytes

@@ -40,6 +40,7 @@ _TYPES = {
 }
 _BLOCKWISE = 2  # how a tensor's scales lie: a tensor of their own
 _MOST_RANK = 8
+_MOST_BYTES = 2**30  # of what is computed: a file of a few bytes could claim any size
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,8 @@ def _tensor(table: Table, buffers: tuple[np.ndarray, ...]) -> Tensor:
         raise table.file.damaged(f"{what} has no plain buffer")
     dtype, data = _TYPES[code][0], buffers[place] if len(buffers[place]) else None
     found = Tensor(name, shape, dtype, data, *_scales(table), variable=bool(table.scalar(5, "<b")))
+    if data is None and found.bytes > _MOST_BYTES:
+        raise table.file.damaged(f"{what} of the shape {list(shape)} takes {found.bytes} bytes")
     if data is not None and len(data) != found.bytes:
         raise table.file.damaged(f"{what} has {len(data)} bytes, expected {found.bytes}")
     return found

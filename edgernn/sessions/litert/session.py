@@ -90,12 +90,15 @@ class LiteRTSession(Session):
             return super().step(inputs, state)
         set_tensor, get_tensor = self._set, self._get
         with self._lock:
-            for name, place, dtype in plan.inputs:
-                given = inputs[name]
-                set_tensor(place, given if given.dtype is dtype else given.astype(dtype))
-            for name, place, _ in plan.states:
-                set_tensor(place, state[name])
-            self._invoke()
+            try:
+                for name, place, dtype in plan.inputs:
+                    given = inputs[name]
+                    set_tensor(place, given if given.dtype is dtype else given.astype(dtype))
+                for name, place, _ in plan.states:
+                    set_tensor(place, state[name])
+                self._invoke()
+            except (RuntimeError, ValueError) as error:
+                raise _refused(error) from error
             return {name: get_tensor(place) for name, place in plan.read}, {
                 name: get_tensor(place) for name, place in plan.after
             }
@@ -107,7 +110,7 @@ class LiteRTSession(Session):
                     self._set(place, feeds[name])
                 self._invoke()
             except (RuntimeError, ValueError) as error:
-                raise ContractError(f"LiteRT refuses the call: {first_line(error)}") from error
+                raise _refused(error) from error
             return {name: self._get(place) for name, place in self._made.items()}
 
 
@@ -150,6 +153,10 @@ class _Plan:
                 ):
                     return False
         return all(_within(inputs[name], size) for name, size in self._ids)
+
+
+def _refused(error: Exception) -> ContractError:
+    return ContractError(f"LiteRT refuses the call: {first_line(error)}; export the file again")
 
 
 def _within(ids: np.ndarray, size: int) -> bool:

@@ -89,7 +89,6 @@ def test_its_structure_is_proved(precision: str) -> None:
 def test_the_table_of_weights_is_what_lies_there(precision: str) -> None:
     model = read(FILES[precision])
     table = {weight.name: weight for weight in LiteRTStructure(FILES[precision]).stored()}
-    bits = {"float32": 32, "int8": 8, "int4": 4}[precision]
     wanted = {
         "embedding": (5, 64),
         "recurrent.layers.0.from_input": (12, 64),
@@ -99,9 +98,12 @@ def test_the_table_of_weights_is_what_lies_there(precision: str) -> None:
     matrices = {name: weight for name, weight in table.items() if weight.shape}
     assert {name: weight.shape for name, weight in matrices.items()} == wanted
     for name, (rows, columns) in wanted.items():
-        scales = 0 if precision == "float32" else 4 * rows
-        assert matrices[name].dtype == precision
-        assert matrices[name].bytes == rows * columns * bits // 8 + scales
+        dtype = "int8" if (precision, name) == ("int4", "embedding") else precision
+        blocks = (precision, columns, name == "embedding") == ("int4", 64, False)
+        size = rows * columns * {"float32": 32, "int8": 8, "int4": 4}[dtype] // 8
+        beside = 0 if precision == "float32" else 2 * rows if blocks else (4 + 8) * rows
+        assert (matrices[name].dtype, matrices[name].bytes) == (dtype, size + beside)
+        assert matrices[name].block_size == (64 if blocks else 0)
         assert matrices[name].recurrent == name.endswith("from_hidden")
     assert matrices["embedding"].touched_bytes == matrices["embedding"].bytes // 5
     held = next(t for t in model.tensors if t.name == "head")
