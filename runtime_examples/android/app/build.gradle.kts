@@ -4,6 +4,8 @@ plugins {
     id("org.jetbrains.kotlin.plugin.compose")
 }
 
+val executorch = providers.gradleProperty("executorch").isPresent
+
 android {
     namespace = "edgernn.app"
     compileSdk = 35
@@ -27,8 +29,10 @@ android {
             }
         }
     }
+    // -Pexecutorch: the app runs the bundle's .pte files, else its ONNX files.
+    sourceSets.getByName("main").kotlin.srcDir(if (executorch) "src/executorch/kotlin" else "src/onnx/kotlin")
     androidResources {
-        noCompress += "onnx" // a model is copied out of the package once; compressed it would be unpacked first
+        noCompress += listOf("onnx", "pte") // a model is copied out of the package once; compressed it would be unpacked first
     }
 }
 
@@ -39,6 +43,7 @@ kotlin {
 dependencies {
     implementation(project(":core"))
     implementation("com.microsoft.onnxruntime:onnxruntime-android:1.20.0")
+    if (executorch) implementation("org.pytorch:executorch-android:1.5.1")
     implementation(platform("androidx.compose:compose-bom:2024.12.01"))
     implementation("androidx.compose.material3:material3")
     implementation("androidx.activity:activity-compose:1.9.3")

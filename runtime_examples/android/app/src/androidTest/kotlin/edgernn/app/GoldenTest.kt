@@ -17,12 +17,12 @@ class GoldenTest {
     fun everyStepArtifactPassesTheGoldenRun() {
         val folder = bundleFolder(InstrumentationRegistry.getInstrumentation().targetContext)
         val compiled = CompiledRuntime.included()
-        val format = compiled?.format ?: "onnx"
+        val format = (compiled ?: ownRuntime()).format
         val steps = edgernn.Bundle(folder).artifacts.filter { it.format == format && it.graph == "step" }
         assertTrue("the bundle has no step for $format", steps.isNotEmpty())
         val artifacts = if (compiled == null) steps else steps.take(1) // one is compiled in
         for (artifact in artifacts) {
-            Model.load(folder, compiled ?: OrtRuntime(), artifact.path).use { model ->
+            Model.load(folder, compiled ?: ownRuntime(), artifact.path).use { model ->
                 val lines = Golden(model.bundle).check(model) + replayVectors(model.bundle)
                 lines.forEach { assertTrue("${artifact.path}: $it", it.ok) }
             }

@@ -37,7 +37,7 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     private lateinit var model: Model
     private lateinit var tokenizer: Tokenizer
     private var job: Job = request("Ready") {
-        model = Model.load(bundleFolder(application), CompiledRuntime.included() ?: OrtRuntime())
+        model = Model.load(bundleFolder(application), CompiledRuntime.included() ?: ownRuntime())
         tokenizer = Tokenizer(model.bundle)
         shown.update { it.copy(captions = model.bundle.contract.encodes) }
     }
