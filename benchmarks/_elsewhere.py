@@ -18,13 +18,26 @@ class Advice:
     """What to do about one kind of result.
 
     Attributes:
-        pattern: a regular expression that its line matches; ``wrong`` is the line of a wrong
-            result, ``inexact`` that of one in fewer bits.
+        pattern: a regular expression that is found in its column, a colon and its line; the line
+            of a result in figures is ``wrong``, or ``inexact`` where it is of fewer bits.
         do: what a user does, in a few words.
+        where: the columns in which the same cell must run for that to help.
     """
 
     pattern: str
     do: str
+    where: tuple[str, ...] = ()
+
+
+IN_THE_HOST = Advice("^generate:", "decode in the host, one step a call")
+PORTABLE = (
+    Advice("^int", "`--portable`, in int8 too", ("portable", "portable int8")),
+    Advice("^int", "`--portable`, in float32", ("portable",)),
+    Advice("^float", "`--portable`", ("portable",)),
+    Advice(
+        "^float|^portable: ", "`--portable --precision int8`, a step of gates", ("portable int8",)
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,8 @@ class Runtime:
     """One runtime, set up in one way.
 
     A row file in ``elsewhere/`` holds ``RUNTIMES`` and either ``prepare(name, path, case)``, which
-    returns a function from arrays by name to arrays by name, or ``SCRIPT``, a file that node runs.
+    returns a function from arrays by name to arrays by name, or a file beside it that node runs;
+    ``line(error)`` where the runtime's errors want reading.
 
     Attributes:
         name: what ``--only`` takes.
@@ -44,6 +58,7 @@ class Runtime:
         python: the version of Python that it needs, as ``3.12``; any where empty.
         npm: whether ``packages`` are of npm.
         fixes: whether a file that is refused is tried once more with every size fixed.
+        columns: the kinds of files that it is given; all where empty.
         seconds: how long one file may take.
         megabytes: how much memory the process may take.
     """
@@ -57,6 +72,7 @@ class Runtime:
     python: str = ""
     npm: bool = False
     fixes: bool = True
+    columns: tuple[str, ...] = ()
     seconds: int = 60
     megabytes: int = 4000
 

@@ -1,14 +1,15 @@
 """The files that ``compatibility.py`` runs elsewhere: a tiny seeded language model for every cell,
-exported in every column, each with its inputs and with what native onnxruntime computes.
+exported in every column, and hoisted networks with operators that no cell has, each with its inputs
+and with what native onnxruntime computes.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
+import shutil
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from _coverage_networks import NETWORKS as CASES
 
+from edgernn.bundle import Bundle
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import EdgernnError
+from edgernn.export.operators import Operators
 from edgernn.export.pack import export_bundle
 from edgernn.export.source import Budget, ReducedOptions
 from edgernn.models.checkpoint import Checkpoint
@@ -27,14 +31,12 @@ from edgernn.sessions.ort.operators import needs_of
 
 CHARACTERS = "".join(map(chr, range(32, 128)))
 WIDTH, STEPS, WRITTEN, PROMPT = 64, 256, 32, 16
-FILES = {
-    "float32": "onnx/step.onnx",
-    "float16": "onnx/step-float16.onnx",
-    "int8": "onnx/step-int8.onnx",
-    "int4": "onnx/step-int4.onnx",
-    "generate": "onnx/generate.onnx",
-}
-PORTABLE = "portable"
+DONE = "done"
+# of coverage.py: with operators that no cell has, and with states of zeros
+NETWORKS = (
+    "peephole", "layer norm", "int64 state", "causal convolution", "strides", "latency",
+    "attention over a window",
+)  # fmt: skip
 _DTYPES = {1: "float32", 7: "int64", 10: "float16", 11: "float64"}
 _ANY_LOSS = ReducedOptions(
     budget=Budget(perplexity="1000000000%")
@@ -43,7 +45,7 @@ _ANY_LOSS = ReducedOptions(
 
 @dataclass(frozen=True)
 class Case:
-    """One file: its cell, its column, its folder on disk and what it needs."""
+    """One file: its cell or network, its column, its folder on disk and what it needs."""
 
     cell: str
     column: str
@@ -51,17 +53,28 @@ class Case:
     needs: tuple[str, ...]
 
 
-def make_cases(cells: Iterable[str], folder: Path) -> tuple[list[Case], dict[str, dict[str, str]]]:
-    """Export every cell; return the files, and cell → column → why there is none."""
-    cases, missing = [], {}
-    for cell in cells:
-        found, why = _exported(cell, folder / cell)
-        missing[cell] = why
-        for column, path in found.items():
-            feeds = _feeds(column)
-            own = folder / "cases" / f"{cell}-{column}"
-            cases.append(written(cell, column, path, own, feeds))
-    return cases, missing
+def make_cases(names: Iterable[str], folder: Path) -> list[Case]:
+    """Export every cell and network; return the files. Those of an earlier run that lie in
+    ``folder`` are taken as they are.
+    """
+    for name in names:
+        own = folder / name.replace(" ", "-")
+        if not (own / DONE).exists():
+            shutil.rmtree(own, ignore_errors=True)
+            for column, path in _exported(name, own / "exported").items():
+                written(name, column, path, own / column.replace(" ", "-"), _feeds(path, column))
+            (own / DONE).touch()
+    return [
+        read_case(path.parent)
+        for name in names
+        for path in sorted((folder / name.replace(" ", "-")).glob("*/case.json"))
+    ]
+
+
+def read_case(folder: Path) -> Case:
+    """Return the case that lies in ``folder``."""
+    about = json.loads((folder / "case.json").read_text())
+    return Case(about["cell"], about["column"], folder, tuple(about["needs"]))
 
 
 def network(cell: str) -> LanguageModel:
@@ -82,32 +95,47 @@ def network(cell: str) -> LanguageModel:
     return model.eval()
 
 
-def _exported(cell: str, out: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return column → file, and column → why there is none."""
-    model, tokenizer = network(cell), Tokenizer.build([CHARACTERS], "char")
-    held_out = {"tokens": np.random.default_rng(0).integers(0, len(CHARACTERS), 2000)}
-    made, paths, why = Checkpoint(model, tokenizer, {}, held_out), {}, {}
-    asked: dict[str, dict[str, Any]] = {
-        "float32": {"precision": "float32", "in_graph": True},
-        **{precision: {"precision": precision} for precision in ("float16", "int8", "int4")},
-    }
-    if PORTABLE in inspect.signature(ReducedOptions).parameters:
-        asked[PORTABLE] = {"options": ReducedOptions(portable=True)}
-    for column, wishes in asked.items():
+def _exported(name: str, out: Path) -> dict[str, Path]:
+    """Return column → file; there is none where export refuses it."""
+    paths = {}
+    for column, wishes in _wishes(name).items():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                export_bundle(
-                    made, out / column, to=["onnx"], steps=8, release=True,
-                    **{"options": _ANY_LOSS, **wishes},
-                )  # fmt: skip
+                bundle = _bundle(name, out / column, wishes)
         except EdgernnError as error:
-            why[column] = str(error)
+            print(f"{name} {column}: not written: {error}", flush=True)
             continue
-        paths[column] = out / column / FILES.get(column, FILES["float32"])
-        if column == "float32":
-            paths["generate"] = out / column / FILES["generate"]
-    return paths, why
+        for artifact in bundle.manifest.artifacts:
+            own = "generate" if artifact.graph == "generate" else column
+            paths[own] = bundle.path(artifact.path)
+    return paths
+
+
+def _wishes(name: str) -> dict[str, dict[str, Any]]:
+    """Return column → what export is asked for."""
+    if name in NETWORKS:
+        return {"float32": {}}
+    asked: dict[str, dict[str, Any]] = {
+        precision: {"precision": precision} for precision in ("float32", "float16", "int8", "int4")
+    }
+    asked["float32"]["in_graph"] = True
+    portable = replace(_ANY_LOSS, operators=Operators(portable=True))
+    for precision in ("float32", "float16", "int8"):
+        column = f"portable {precision}".removesuffix(" float32")
+        asked[column] = {"precision": precision, "options": portable}
+    return asked
+
+
+def _bundle(name: str, out: Path, wishes: dict[str, Any]) -> Bundle:
+    """Export a cell's language model, or a network, to ONNX alone."""
+    if name in NETWORKS:
+        return CASES[name].export(out, "onnx", "float32", steps=8)
+    tokenizer = Tokenizer.build([CHARACTERS], "char")
+    held_out = {"tokens": np.random.default_rng(0).integers(0, len(CHARACTERS), 2000)}
+    made = Checkpoint(network(name), tokenizer, {}, held_out)
+    asked: dict[str, Any] = {"options": _ANY_LOSS, **wishes}
+    return export_bundle(made, out, to=["onnx"], steps=8, release=True, **asked)
 
 
 def written(cell: str, column: str, path: Path, folder: Path, feeds: dict[str, np.ndarray]) -> Case:
@@ -127,11 +155,15 @@ def written(cell: str, column: str, path: Path, folder: Path, feeds: dict[str, n
     sizes["written"] = WRITTEN
     onnx.save(_fixed(model, sizes), folder / "fixed.onnx")
     states = [i for i in model.graph.input if i.name not in feeds]
+    needs = tuple(sorted(needs_of(path)))
     case = {
+        "cell": cell,
+        "column": column,
+        "needs": needs,
         "calls": len(next(iter(feeds.values()))),
         "inputs": [i.name for i in model.graph.input],
         "feeds": [_about(name, value[0]) for name, value in feeds.items()],
-        "states": [{"name": i.name, "dtype": "float32", "shape": _shape(i, sizes)} for i in states],
+        "states": [{"name": i.name, "dtype": _dtype(i), "shape": _shape(i, sizes)} for i in states],
         "outputs": outputs,
         "sizes": sizes,
     }
@@ -144,22 +176,35 @@ def written(cell: str, column: str, path: Path, folder: Path, feeds: dict[str, n
         )
     )
     (folder / "truth.bin").write_bytes(truth)
-    return Case(cell, column, folder, tuple(sorted(needs_of(path))))
+    return Case(cell, column, folder, needs)
 
 
 def _about(name: str, value: np.ndarray) -> dict[str, Any]:
     return {"name": name, "dtype": str(value.dtype), "shape": list(value.shape)}
 
 
+def _dtype(tensor: Any) -> str:
+    return _DTYPES[tensor.type.tensor_type.elem_type]
+
+
 def _shape(tensor: Any, sizes: dict[str, int]) -> list[int]:
     return [sizes.get(d.dim_param, d.dim_value) for d in tensor.type.tensor_type.shape.dim]
 
 
-def _feeds(column: str) -> dict[str, np.ndarray]:
+def _feeds(path: Path, column: str) -> dict[str, np.ndarray]:
     """Return what goes in beside the states, ``[calls, …]``."""
     generator = np.random.default_rng(1)
     if column != "generate":
-        return {"tokens": generator.integers(0, len(CHARACTERS), (STEPS, 1, 1))}
+        graph = onnx.load(path).graph
+        after = {output.name for output in graph.output}
+        fresh = {i.name: i for i in graph.input if f"{i.name}_next" not in after}
+        shapes = {name: (STEPS, *_shape(i, {"batch": 1, "time": 1})) for name, i in fresh.items()}
+        return {
+            name: generator.integers(0, len(CHARACTERS), shape)
+            if _dtype(fresh[name]) == "int64"
+            else generator.normal(size=shape).astype(np.float32)
+            for name, shape in shapes.items()
+        }
     return {
         "prompt": generator.integers(0, len(CHARACTERS), (1, PROMPT)),
         "length": np.array([WRITTEN]),
@@ -167,7 +212,7 @@ def _feeds(column: str) -> dict[str, np.ndarray]:
         "top_k": np.array([20]),
         "top_p": np.array([1.0]),
         "uniforms": generator.random((1, WRITTEN)),
-        "stop": np.array([[-1]]),  # no token: some runtimes drop an input that is empty
+        "stop": np.array([[-1]]),  # the last token: some runtimes drop an input that is empty
     }
 
 
@@ -181,7 +226,7 @@ def _truth(
     names = [o.name for o in session.get_outputs()]
     sizes = {"batch": 1, "time": 1}
     state = {
-        i.name: np.zeros(_shape(i, sizes), np.float32)
+        i.name: np.zeros(_shape(i, sizes), _dtype(i))
         for i in model.graph.input
         if i.name not in feeds
     }

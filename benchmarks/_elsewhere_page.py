@@ -8,12 +8,15 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from _elsewhere import Runtime
+from _elsewhere import ROWS, Runtime
 
 from edgernn.formats.compatibility import INEXACT, REFUSED, RUNS, WRONG, counted, named
 
-COLUMNS = ("float32", "float16", "int8", "int4", "generate", "portable")
-_INTEGERS = ("int8", "int4")
+COLUMNS = (
+    "float32", "float16", "int8", "int4", "generate",
+    "portable", "portable float16", "portable int8",
+)  # fmt: skip
+_INTEGERS = ("int8", "int4", "portable int8")
 _EXACT, _NEAR = 1e-3, 1e-1  # of floats; of integers, whose activations not everyone rounds
 _MARKS = "abcdefghijklmnopqrstuvwxyz"
 _WIDTH = 118
@@ -43,15 +46,17 @@ def advised(told: dict[str, Any], row: Runtime) -> None:
     """Write into a runtime's results what to do about those that are not right."""
     told |= {"title": row.title, "about": row.about}
     for columns in told.get("results", {}).values():
-        for result in columns.values():
+        for column, result in columns.items():
             result.pop("do", None)
-            if result["verdict"] != RUNS and (do := _advice(row, result)):
+            right = {each for each, own in columns.items() if own["verdict"] == RUNS}
+            if result["verdict"] != RUNS and (do := _advice(row, column, result, right)):
                 result["do"] = do
 
 
-def _advice(row: Runtime, result: dict[str, Any]) -> str:
-    line = result.get("line") or result["verdict"]
-    return next((advice.do for advice in row.advice if re.search(advice.pattern, line)), "")
+def _advice(row: Runtime, column: str, result: dict[str, Any], right: set[str]) -> str:
+    line = f"{column}: {result.get('line') or result['verdict']}"
+    fitting = (each for each in row.advice if right.issuperset(each.where))
+    return next((each.do for each in fitting if re.search(each.pattern, line)), "")
 
 
 def page(data: dict[str, Any]) -> str:
@@ -63,6 +68,7 @@ def page(data: dict[str, Any]) -> str:
         *(textwrap.fill(part, _WIDTH, break_on_hyphens=False) for part in about.split("\n\n")),
         "\n".join(_summary(data)),
         *(_section(told, _columns(data)) for told in found),
+        (ROWS / "BESIDE.md").read_text(encoding="utf-8").rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -67,6 +67,8 @@ def _child(
             case = waiting.pop(current)
             if event["event"] == "ran":
                 yield case, compared(runtime.name, case, fixed=event["fixed"])
+            elif event["event"] == "other shape":
+                yield case, {"difference": None, "fixed": False}
             else:
                 yield case, {"verdict": event["event"], "line": shortened(event["line"])}
 

@@ -23,7 +23,7 @@ from typing import Any
 import onnxruntime
 import torch
 from _elsewhere import Runtime, runtimes
-from _elsewhere_cases import Case, make_cases
+from _elsewhere_cases import NETWORKS, Case, make_cases
 from _elsewhere_install import InstallError, environment
 from _elsewhere_page import advised, dumps, page, verdict_of
 from _elsewhere_run import run
@@ -41,20 +41,20 @@ def main() -> None:
     rows = runtimes()
     asked = _arguments([row.name for row in rows])
     torch.set_num_threads(1)
-    data = json.loads(DATA.read_text()) if DATA.exists() else {}
     if asked.print:
-        _write(data, rows)
+        _write({}, {}, rows)
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(asked.environments or Path(scratch) / "environments")
-        cases, missing = make_cases(asked.cell or CELLS, Path(scratch))
-        data |= _about(cases, missing)
+        names = asked.cell or [*CELLS, *NETWORKS]
+        cases = make_cases(names, Path(asked.cases or Path(scratch) / "cases"))
+        about = _about(cases)
         for runtime, row in rows.items():
             if asked.only and runtime.name not in asked.only:
                 continue
-            data.setdefault("runtimes", {})[runtime.name] = _measured(runtime, row, folder, cases)
+            found = _measured(runtime, row, folder, cases)
             if not asked.cell:
-                _write(data, rows)
+                _write(about, {runtime.name: found}, rows)
 
 
 def _measured(runtime: Runtime, row: Path, folder: Path, cases: list[Case]) -> dict[str, Any]:
@@ -66,7 +66,8 @@ def _measured(runtime: Runtime, row: Path, folder: Path, cases: list[Case]) -> d
         print(f"{runtime.name}: not installed: {error}", flush=True)
         return {"missing": str(error)}
     found: dict[str, dict[str, Any]] = {}
-    for case, told in run(runtime, row, place, cases).items():
+    own = [case for case in cases if not runtime.columns or case.column in runtime.columns]
+    for case, told in run(runtime, row, place, own).items():
         told.setdefault("verdict", verdict_of(case.column, told.get("difference")))
         found.setdefault(case.cell, {})[case.column] = told
         print(f"{runtime.name} {case.cell} {case.column}: {told}", flush=True)
@@ -74,7 +75,7 @@ def _measured(runtime: Runtime, row: Path, folder: Path, cases: list[Case]) -> d
     return {"versions": versions, "results": found}
 
 
-def _about(cases: list[Case], missing: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _about(cases: list[Case]) -> dict[str, Any]:
     needs: dict[str, dict[str, Any]] = {}
     for case in cases:
         needs.setdefault(case.cell, {})[case.column] = case.needs
@@ -83,13 +84,14 @@ def _about(cases: list[Case], missing: dict[str, dict[str, str]]) -> dict[str, A
         "machine": f"{machine.processor}, {machine.platform}, Python {machine.python}",
         "reference": f"onnxruntime {onnxruntime.__version__}",
         "needs": needs,
-        "without": missing,
     }
 
 
-def _write(data: dict[str, Any], rows: Iterable[Runtime]) -> None:
-    """Write data and page, the runtimes in the order of their rows."""
-    found = data["runtimes"]
+def _write(about: dict[str, Any], found: dict[str, Any], rows: Iterable[Runtime]) -> None:
+    """Add to data and page what was found, the runtimes in the order of their rows."""
+    data = json.loads(DATA.read_text(encoding="utf-8")) if DATA.exists() else {}
+    data |= about
+    found = data.get("runtimes", {}) | found
     data["runtimes"] = {row.name: found[row.name] for row in rows if row.name in found}
     for row in rows:
         if row.name in found:
@@ -102,9 +104,12 @@ def _arguments(names: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(
-        "--cell", nargs="+", choices=CELLS, help="of these cells, and write nothing"
+        "--cell", nargs="+", choices=[*CELLS, *NETWORKS], help="of these cells, and write nothing"
     )
     parser.add_argument("--environments", help="a folder that keeps what is installed")
+    parser.add_argument(
+        "--cases", help="a folder that keeps the files, and that they are taken from"
+    )
     parser.add_argument("--print", action="store_true", help="write the page anew, run nothing")
     return parser.parse_args()
 

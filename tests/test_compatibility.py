@@ -40,7 +40,7 @@ def prepare(name, path, case):
         if "refuses" in path and "model.onnx" in path:
             raise ValueError("Exception from somewhere\\n/some/place/of/file.onnx has no size")
         y, h = session.run(None, feeds)
-        return {"y": y + ("wrong" in path), "h_next": h}
+        return {"y": y[:, : 1 if "short" in path else 3] + ("wrong" in path), "h_next": h}
     return run
 """
 
@@ -85,7 +85,7 @@ def test_what_a_runtime_does_is_one_cell(
     python = tmp_path / "place/bin/python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    names = ["right", "ends", "hangs", "refuses", "wrong"] if fixes else ["refuses"]
+    names = ["right", "ends", "hangs", "refuses", "wrong", "short"] if fixes else ["refuses"]
     cases = [case_of(modules, tmp_path / name) for name in names]
     found = modules["_elsewhere_run"].run(runtime, row, tmp_path / "place", cases)
     told = {case.folder.name: found[case] for case in cases}
@@ -97,6 +97,7 @@ def test_what_a_runtime_does_is_one_cell(
     assert told["ends"] == {"verdict": "crashed", "line": "the process ended with 7"}
     assert told["hangs"] == {"verdict": "slow", "line": "it took more than 2 s"}
     assert told["refuses"] == {"difference": 0.0, "fixed": True}
+    assert told["short"] == {"difference": None, "fixed": False}
     assert told["wrong"]["difference"] == pytest.approx(1 / 1.2, rel=0.3)
 
 
@@ -126,6 +127,15 @@ def test_page_and_data_are_what_the_rows_and_the_data_make(modules: dict[str, Mo
             page.advised(data["runtimes"][row.name], row)
     assert page.dumps(data) + "\n" == DATA.read_text(encoding="utf-8")
     assert page.page(data) == (BENCHMARKS / "COMPATIBILITY.md").read_text(encoding="utf-8")
+
+
+def test_a_runtime_that_cannot_be_installed_says_why(
+    modules: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    runtime = modules["_elsewhere"].Runtime("odd", "odd", ("odd==1",), python="2.1")
+    install = modules["_elsewhere_install"]
+    with pytest.raises(install.InstallError, match=r"^it needs Python 2\.1, which is not here$"):
+        install.environment(runtime, tmp_path)
 
 
 def test_every_runtime_is_pinned_and_has_a_row(modules: dict[str, ModuleType]) -> None:

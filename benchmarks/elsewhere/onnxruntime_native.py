@@ -15,7 +15,7 @@ RUNTIMES = (
     Runtime(
         "onnxruntime-1.18", "onnxruntime", ("onnxruntime==1.18.0", "numpy<2"), fixes=False,
         about="the lowest version that runs float files",
-        advice=(Advice("is not a registered", "onnxruntime 1.23, or `--portable`"),),
+        advice=(Advice("", "onnxruntime 1.23, or `--portable`, in int8 too"),),
     ),
     Runtime(
         "onnxruntime-1.23", "onnxruntime", ("onnxruntime==1.23.0",), fixes=False,

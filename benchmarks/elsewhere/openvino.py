@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from _elsewhere import Advice, Runtime
+from _elsewhere import IN_THE_HOST, Advice, Runtime
 
 ORDER = 2
 _PACKAGES = ("openvino==2026.4.1",)
 _HINT = "`INFERENCE_PRECISION_HINT=f32`, or `--to openvino`, whose file says so itself"
 RUNTIMES = (
-    Runtime("openvino", "OpenVINO", _PACKAGES, about="`INFERENCE_PRECISION_HINT=f32`"),
+    Runtime(
+        "openvino", "OpenVINO", _PACKAGES,
+        about="`INFERENCE_PRECISION_HINT=f32`", advice=(IN_THE_HOST,),
+    ),
     Runtime(
         "openvino-default", "OpenVINO as it comes", _PACKAGES,
         about="no hint: it computes in bfloat16 where the processor can",
-        advice=(Advice("inexact|wrong", _HINT),),
+        advice=(IN_THE_HOST, Advice("", _HINT)),
     ),
 )  # fmt: skip
 

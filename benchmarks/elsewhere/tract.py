@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from _elsewhere import Advice, Runtime
+from _elsewhere import IN_THE_HOST, PORTABLE, Runtime
 
 ORDER = 3
 RUNTIMES = (
     Runtime(
         "tract", "tract", ("tract==0.23.9",),
-        advice=(Advice("", "`--portable`"),),
+        advice=(IN_THE_HOST, *PORTABLE),
     ),
 )  # fmt: skip
 
@@ -31,3 +32,8 @@ def prepare(
         return {each: value.to_numpy() for each, value in zip(names, found, strict=True)}
 
     return run
+
+
+def line(error: BaseException) -> str:
+    """Return the first line without the number and the name of a node, which each file has anew."""
+    return re.sub(r'node #\d+ "\w+" |node /\S+ ', "a node ", str(error).splitlines()[0])
