@@ -217,7 +217,8 @@ def verify(
     runtime: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="onnxruntime-web or -node, in place of each format's own."
+            metavar="NAME",
+            help="onnxruntime-web, -node or tflite-micro, in place of each format's own.",
         ),
     ] = None,
     runtime_path: Annotated[

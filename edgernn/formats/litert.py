@@ -44,6 +44,7 @@ LITERT = Format(
     hosts=("litert",),
     by_default=False,
     kinds=("tflite",),
+    others={"tflite-micro": "edgernn.sessions.litert.micro:TfliteMicroSession"},
     structure="edgernn.parity.structure.litert:LiteRTStructure",
     fixed_sizes=True,
     environment="litert",

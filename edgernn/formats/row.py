@@ -57,8 +57,8 @@ class Format:
             for verifying; or None.
         own_graph: a ``module:function`` of path, contract and stored first state that opens the
             graph which a file was generated from, in another runtime; or None.
-        others: other runtimes that run its files to verify them, by name: each a ``NodeSession``,
-            whose class says what brings it.
+        others: other runtimes that run its files to verify them, by name: each a session whose
+            ``at`` takes the folder that it lies in, or None, and says what brings it.
         trusted: a session that runs a program that lies in the bundle as it is, where the user
             says to, while ``session`` runs only what edgernn wrote by itself; or None.
         libraries: the module that builds its files for other machines, see ``export/libraries.py``;

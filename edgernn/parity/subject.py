@@ -113,10 +113,11 @@ class Subject:
 
     @cached_property
     def description(self) -> FileDescription:
-        """What the file says of itself, as its format's own session reads it; raises ContractError
-        where it is damaged.
+        """What the file says of itself, as its format's own session reads it, or the one that runs
+        it in another runtime; raises ContractError where it is damaged.
         """
-        return session_class(self.artifact.format).describe(self.bundle.path(self.artifact.path))
+        kind = self.kind or session_class(self.artifact.format)
+        return kind.describe(self.bundle.path(self.artifact.path))
 
     @property
     def runtime(self) -> str:
