@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# tract opens an ONNX file whose RNN operator says activations = ["Relu"], and computes tanh; clip, and input_forget of an
-# LSTM, it leaves out too, and direction = "reverse" runs forwards. It says nothing of any. Both directions in one operator,
-# the default activations and a GRU's linear_before_reset are right. Explicit products and Relu are, too, which is how
-# edgernn export --portable writes such a network.
+# tract opens an ONNX file whose RNN operator says activations = ["Relu"], and computes tanh; clip, and input_forget
+# of an LSTM, it leaves out too, and direction = "reverse" runs forwards. It says nothing of any. Both directions in
+# one operator, the default activations and a GRU's linear_before_reset are right. Explicit products and Relu are,
+# too, which is how edgernn export --portable writes such a network.
 #
 # Seen with tract 0.23.9, onnx 1.23.2, onnxruntime 1.31.1, on Linux x86_64.
 set -euo pipefail
