@@ -171,8 +171,9 @@ def lowered_again(change: Callable[[torch.nn.Module], torch.nn.Module]) -> Apply
     """Lower the step once more, as ``change`` makes it."""
 
     def apply(folder: Path) -> None:
-        from edgernn.export.programs import flat_step, quiet
+        from edgernn.export.programs import flat_step
         from edgernn.export.to_executorch.lowering import lower
+        from edgernn.sessions.quiet import quiet
 
         bundle = Bundle.open(folder)
         artifact = bundle.artifact(FLOATS)
