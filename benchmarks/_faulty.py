@@ -150,6 +150,16 @@ RECIPES = {
     "openvino low": Recipe(
         {"cell": "lstm", "hidden": 16}, to=("openvino",), options=low("float32", "int8", "int4")
     ),
+    **{
+        f"ncnn {precision}": Recipe(
+            {"cell": "lstm", "hidden": 16},
+            to=("ncnn",),
+            options={**low(precision), "decoding": False},
+        )
+        for precision in ("float32", "float16", "int8")
+    },
+    "ncnn gru": Recipe({"cell": "gru"}, to=("ncnn",)),
+    "ncnn relu": Recipe({"cell": "rnn_relu"}, to=("ncnn",)),
     "int4": Recipe({"cell": "lstm", "hidden": 16}, options=low("int4")),
     "executorch": Recipe(
         {"cell": "lstm"},

@@ -62,7 +62,8 @@ _MODULES = (
     faults_c,
 )
 _BY_EXTRA = {
-    "openvino": "faults_openvino"
+    "ncnn": "faults_ncnn",
+    "openvino": "faults_openvino",
 }  # package → the faults of what it runs, where it is here
 _EXTRA = [import_module(name) for package, name in _BY_EXTRA.items() if find_spec(package)]
 FAULTS: dict[str, Fault] = {
@@ -126,6 +127,8 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
     yield from _special()
     if find_spec("openvino"):
         yield from _openvino()
+    if find_spec("ncnn"):
+        yield from import_module("faults_ncnn").honest()
 
 
 def _openvino() -> Iterator[tuple[str, Recipe]]:

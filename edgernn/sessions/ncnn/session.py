@@ -72,8 +72,10 @@ class NcnnSession(Session):
         *,
         threads: int | None = None,
     ) -> Self:
-        """See ``Session.open``."""
-        count = checked_threads(threads)
+        """See ``Session.open``; a step takes one thread unless told otherwise: it is over before
+        another has begun, and on a busy machine threads wait long for one another.
+        """
+        count = checked_threads(threads) or (None if file_contract.spec.once else 1)
         graph = graph_of(path)
         _refuse_other(graph, file_contract, path)
         net = ncnn.Net()
