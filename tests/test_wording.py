@@ -86,7 +86,7 @@ def test_what_was_likely_meant(found: str, known: tuple[str, ...], meant: str) -
 
 
 def test_nothing_is_guessed_where_nothing_is_like_it() -> None:
-    assert did_you_mean("tflite", formats.FORMATS) == ""
+    assert did_you_mean("keras", formats.FORMATS) == ""
     assert did_you_mean(7, ("auto", "on", "off")) == ""
 
 
