@@ -54,7 +54,8 @@ def export(
     to: Annotated[
         str | None,
         typer.Option(
-            help="Formats, as onnx,coreml,c; default all but c, of other programs' files onnx.",
+            help="Formats, as onnx,litert,c (all: explain --formats); default onnx, torchscript, "
+            "coreml, of other programs' files onnx.",
             **completing(format_names),
         ),
     ] = None,

@@ -8,6 +8,7 @@ a row names when it is needed.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterable
 from typing import Any
 
@@ -124,8 +125,8 @@ def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
     module, attribute = target.split(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] == "edgernn":
+    except ImportError as error:
+        if not _is_missing(error):
             raise
         missing = lacks_wheel(error.name or "")
         if missing:
@@ -134,3 +135,16 @@ def resolve(target: str, *, needed_for: str, extra: str | None) -> Any:
             f"{needed_for} needs the package {error.name!r}, which is not installed; run: "
             f"{install_command(extra)}"
         ) from error
+
+
+def _is_missing(error: ImportError) -> bool:
+    """Return whether a package was looked for and is not installed: nothing has its name, or only a
+    folder, as the one of a bundle that a command is run in.
+    """
+    package = (error.name or "").split(".")[0]
+    if package == "edgernn":
+        return False
+    if isinstance(error, ModuleNotFoundError):
+        return True
+    spec = importlib.util.find_spec(package) if package else None
+    return spec is not None and spec.origin is None

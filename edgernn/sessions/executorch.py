@@ -31,6 +31,7 @@ from edgernn.sessions.pte.given import GivenTensors
 from edgernn.sessions.pte.program import Method, Program, read_program
 from edgernn.sessions.pte.stored import FORWARD, graphs_of
 from edgernn.sessions.pte.xnnpack import BACKEND
+from edgernn.sessions.runtime_versions import installed
 
 _RUNTIME = "executorch.extension.pybindings._C"
 _BACKENDS = {BACKEND: "XNNPACK"}
@@ -125,6 +126,15 @@ class ExecuTorchSession(Session):
             )
         # they lie in memory that the next call writes
         return {name: made[at].numpy().copy() for at, name in enumerate(self._outputs)}
+
+
+def lacking() -> str | None:
+    """Say in words that the runtime is not installed; None where it is. A file says what it
+    promises without it.
+    """
+    if installed(EXECUTORCH.packages[0]) is None:
+        return f"executorch (the extra {EXECUTORCH.run_extra})"
+    return None
 
 
 def read_whole(path: Path) -> Program:

@@ -14,6 +14,7 @@ import PIL
 import pytest
 
 import edgernn
+from edgernn import formats
 from edgernn.formats.installed import install_command
 
 Run = Callable[..., tuple[int, str, str]]
@@ -150,6 +151,10 @@ def test_doctor(run: Run) -> None:
     found = json.loads(run("doctor", "--json")[1])
     assert found["packages"]["pillow"] == PIL.__version__
     assert found["formats"]["onnx"] == {"export": "yes", "run": "yes"}
+    for row in formats.FORMATS.values():  # no format runs without its own runtime
+        if row.run_extra is not None and found["packages"][row.packages[0]] is None:
+            told = f"lacks {row.packages[0].replace('-', '_')} (the extra {row.run_extra})"
+            assert found["formats"][row.name]["run"] == told
 
 
 def test_generate_on_threads_and_in_one_call(checkpoint_folder: Path, run: Run) -> None:

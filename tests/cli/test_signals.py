@@ -35,15 +35,22 @@ def test_an_ended_command_removes_what_it_unpacked(
         "--length",
         "100000000",
     ]
+    before = signal.signal(number, signal.SIG_DFL)  # where nohup runs this, a hang-up is ignored
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(scratch)}
+        command,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(scratch)},
     ) as running:
+        signal.signal(number, before)
         deadline = time.monotonic() + 60
         while not any(scratch.rglob("step.onnx")) and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.3)
         running.send_signal(number)
-        assert running.wait(60) == 128 + number
+        try:
+            assert running.wait(60) == 128 + number
+        finally:
+            running.kill()
     assert [path for path in scratch.iterdir() if path.name.startswith("edgernn")] == []
 
 

@@ -199,6 +199,16 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(
         resolve("needs_something:Runs", needed_for="running x", extra=extra)
 
 
+def test_a_folder_with_the_name_of_a_package_is_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle_folder_like_a_package").mkdir()  # as a bundle's onnx/ and openvino/
+    (tmp_path / "needs_a_folder.py").write_text("from bundle_folder_like_a_package import model\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UnavailableError, match="'bundle_folder_like_a_package', which is not inst"):
+        resolve("needs_a_folder:Runs", needed_for="running x", extra=None)
+
+
 def test_a_hole_in_edgernn_itself_is_no_missing_package() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"edgernn\.sessions\.nothing"):
         resolve("edgernn.sessions.nothing:Runs", needed_for="running x", extra=None)

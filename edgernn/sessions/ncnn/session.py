@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ncnn
 import numpy as np
+from ncnn import Net  # a folder of that name has none
 
 from edgernn.contract import FileContract
 from edgernn.contract.interface import FileDescription
@@ -78,7 +79,7 @@ class NcnnSession(Session):
         count = checked_threads(threads) or (None if file_contract.spec.once else 1)
         graph = graph_of(path)
         _refuse_other(graph, file_contract, path)
-        net = ncnn.Net()
+        net = Net()
         option = net.opt
         option.use_vulkan_compute = False
         option.lightmode = True

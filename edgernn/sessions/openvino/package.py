@@ -28,5 +28,6 @@ def without_telemetry() -> Iterator[None]:
 
 with without_telemetry():
     import openvino
+    from openvino import Core  # noqa: F401  a folder of that name has none
 
 __all__ = ["openvino", "without_telemetry"]
