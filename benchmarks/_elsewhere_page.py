@@ -68,7 +68,7 @@ def page(data: dict[str, Any]) -> str:
         *(textwrap.fill(part, _WIDTH, break_on_hyphens=False) for part in about.split("\n\n")),
         "\n".join(_summary(data)),
         *(_section(told, _columns(data)) for told in found),
-        (ROWS / "BESIDE.md").read_text(encoding="utf-8").rstrip(),
+        (ROWS / "beside.txt").read_text(encoding="utf-8").rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -70,7 +70,7 @@ ENVIRONMENTS = {
             "converting to LiteRT",
             "to_litert/litert.lock",
             ("litert-torch", "torch"),
-            2_600_000_000,
+            2_300_000_000,
         ),
     )
 }
@@ -230,7 +230,7 @@ def _ran(command: list[str], row: Environment, tell: Callable[[str], None], verb
 
 def _reason(lines: Iterable[str]) -> str:
     """Return the line that says why something failed: the first that says so, or the last."""
-    told = [line for line in lines if line]
+    told = [line for line in lines if line and not line.startswith("WARNING")]  # tries of pip
     errors = [line for line in told if any(word in line.lower() for word in _FAILURES)]
     return (errors or told[-1:] or ["no reason"])[0]
 

@@ -7,13 +7,16 @@ take matrix products alone, not recurrent layers.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from edgernn.contract import FileContract, first_line
 from edgernn.errors import ContractError
 from edgernn.export.graphs import FlatGraph, drop_unused, example_inputs
+from edgernn.hoisting.cells import has_layers, step_face
 from edgernn.models.family import OperatorSet, RecurrentModel
 from edgernn.sessions.quiet import quiet
 
@@ -43,7 +46,11 @@ def exported_program(
     graph, examples = flat_step(model, file_contract, operators=operators, folded=folded)
     try:
         with quiet(), torch.no_grad():
-            return torch.export.export(graph, examples)
+            program = torch.export.export(graph, examples)
+            if has_layers(program.graph_module):  # of a module of its own, which calls torch's
+                stepped = step_face(cast(fx.GraphModule, program.module()), examples)
+                program = torch.export.export(stepped, examples)
+            return program
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
         raise ContractError(
             f"torch.export could not export {file_contract.graph}: {first_line(error)}"

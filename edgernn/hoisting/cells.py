@@ -40,6 +40,11 @@ def step_face(step: fx.GraphModule, examples: Sequence[Tensor]) -> fx.GraphModul
     return made
 
 
+def has_layers(step: fx.GraphModule) -> bool:
+    """Whether a step has a recurrent layer or cell of torch as one operator."""
+    return any(operator_of(node) in {*_LAYERS, *_CELLS} for node in step.graph.nodes)
+
+
 def _copy(graph: fx.Graph) -> fx.Graph:
     copied = fx.Graph()
     values: dict[fx.Node, fx.Node] = {}

@@ -117,6 +117,6 @@ def refuse_uncarried(file_contract: FileContract) -> None:
         carried = own.kind == "f" or own.dtype in _EXACT_AS_FLOATS or own.below is not None
         if not carried:
             raise ContractError(
-                f"ncnn carries floats, and {own.name} is {own.dtype}, of which float32 has not "
-                "every value; leave ncnn out"
+                f"ncnn carries floats, and {own.name} is {own.dtype}, which is not carried as "
+                "float32; leave ncnn out, or make it float32"
             )

@@ -25,7 +25,7 @@ from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_openvino.integers import round_matrices
 from edgernn.export.to_openvino.reading import as_openvino, declare, name_evenly
-from edgernn.export.to_openvino.stateful import keep_states, refuse_stateless
+from edgernn.export.to_openvino.stateful import keep_states, refuse_stateless, refuse_unkept
 from edgernn.formats.openvino import OPENVINO, OPENVINO_STATEFUL
 from edgernn.models.family import RecurrentModel
 from edgernn.parity.structure.stored_openvino import weight_table
@@ -110,6 +110,7 @@ class OpenVinoStateExporter(OpenVinoExporter):
         self, model: RecurrentModel, path: Path, *, file_contract: FileContract, precision: str
     ) -> tuple[StoredWeight, ...]:
         refuse_stateless(file_contract)
+        refuse_unkept(file_contract)
         first = _first_values(model, file_contract)
         plain = file_contract.narrowing.model_copy(update={"runtime_state": False})
         explicit = file_contract.model_copy(update={"narrowing": plain})

@@ -17,6 +17,8 @@ with without_telemetry():
     from openvino.op import assign, read_value
     from openvino.op.util import Variable, VariableInfo
 
+_KEPT = ("bool", "int8", "uint8", "int32", "float16", "float32")  # on the CPU, in 2026.4
+
 
 def refuse_stateless(file_contract: FileContract) -> None:
     """Raise ContractError for a step that has nothing to be kept."""
@@ -25,6 +27,16 @@ def refuse_stateless(file_contract: FileContract) -> None:
             f"{OPENVINO_STATEFUL.name} keeps the state, and the step has none; export to "
             f"{OPENVINO.name}"
         )
+
+
+def refuse_unkept(file_contract: FileContract) -> None:
+    """Raise ContractError for a state of a dtype that OpenVINO's variables lose or refuse."""
+    for tensor in file_contract.spec.states:
+        if file_contract.dtype(tensor) not in _KEPT:
+            raise ContractError(
+                f"OpenVINO keeps no state of {file_contract.dtype(tensor)}, and {tensor.name} is "
+                f"one; expected one of {', '.join(_KEPT)}, or export to {OPENVINO.name}"
+            )
 
 
 def keep_states(model: Any, first: Mapping[str, np.ndarray]) -> Any:
