@@ -96,7 +96,10 @@ def export(
     ] = 1,
     portable: Annotated[
         bool,
-        typer.Option("--portable", help="ONNX that every runtime computes alike, or a refusal."),
+        typer.Option(
+            "--portable",
+            help="ONNX of plain operators, without what runtimes misread; or a refusal.",
+        ),
     ] = False,
     opset: Annotated[
         int | None, typer.Option(metavar="N", help="ONNX operators of this version, 13 to 21.")

@@ -121,10 +121,24 @@ def open_generator(bundle: Bundle, artifact: Artifact, *, threads: int | None = 
 
 
 def _opened(kind: type[F], bundle: Bundle, artifact: Artifact, *, threads: int | None) -> F:
+    _refuse_another_keeper(artifact)
     first = bundle.manifest.initial_state
     values = read_first_state(bundle.path(first), bundle.manifest.contract) if first else None
     path, file_contract = bundle.path(artifact.path), bundle.file_contract(artifact)
     return kind.open(path, file_contract, values, threads=checked_threads(threads))
+
+
+def _refuse_another_keeper(artifact: Artifact) -> None:
+    """Raise ContractError where the manifest says in one place that the runtime keeps the state and
+    in another that it does not: an app would look for states that are not there.
+    """
+    keeps = formats.by_name(artifact.format).keeps_state
+    if keeps != artifact.narrowing.runtime_state and artifact.graph == STEP:
+        own = "keeps" if keeps else "does not keep"
+        raise ContractError(
+            f"{artifact.path} is called {artifact.format}, whose runtime {own} the state, and its "
+            "narrowing says otherwise; export the bundle again"
+        )
 
 
 def encoder_of(bundle: Bundle, step: Artifact) -> Artifact:

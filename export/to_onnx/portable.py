@@ -1,4 +1,4 @@
-"""A graph that every runtime computes alike: what is left out of it, and the proof of the file."""
+"""A graph without what runtimes misread: what is left out of it, and the proof of the file."""
 
 from __future__ import annotations
 

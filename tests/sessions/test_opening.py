@@ -72,6 +72,15 @@ def test_an_artifact_of_a_bundle_opens_by_format_or_path(bundle_folder: Path, na
     assert np.abs(logits(session) - logits(open_session(bundle_folder))).max() < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("own", "other"), [("coreml", "coreml-mlstate"), ("onnx", "coreml-mlstate")]
+)
+def test_who_keeps_the_state_is_said_once(bundle: Bundle, own: str, other: str) -> None:
+    artifact = bundle.artifact(own).model_copy(update={"format": other})
+    with pytest.raises(ContractError, match=f"is called {other}, whose runtime keeps the state, a"):
+        open_artifact(bundle, artifact, OrtSession)
+
+
 def test_an_unknown_artifact_is_refused(bundle_folder: Path) -> None:
     with pytest.raises(UsageError, match="no artifact 'tflite'"):
         open_session(bundle_folder, "tflite")

@@ -55,8 +55,14 @@ class IrCall:
         return [int(element) for element in self.elements(place)]
 
 
+_HALF_BYTES = ("i4", "u4")
+
+
 def constant(network: Network, layer: Layer) -> Value:
-    """Return what is known of a constant: its elements where they are few, else its shape."""
-    if np.prod(layer.constant_shape, dtype=float) > _FEW:
+    """Return what is known of a constant: its elements where they are few, else its shape; in 4
+    bits, which hold no sizes, its shape alone.
+    """
+    few = np.prod(layer.constant_shape, dtype=float) <= _FEW
+    if not few or layer.data["element_type"] in _HALF_BYTES:
         return Value(tuple(map(dim, layer.constant_shape)))
     return known(network.values(layer).astype(object))

@@ -131,7 +131,15 @@ def read(path: Path) -> ModelFile:
     Raises:
         ContractError: it is damaged, or no file of one graph whose sizes are fixed.
     """
-    return parse(storage.read_bytes(path), str(path))
+    return parse(content_of(path), str(path))
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of the file at ``path``; raise ContractError where it cannot be read."""
+    try:
+        return storage.read_bytes(path)
+    except OSError as error:
+        raise ContractError(f"{path} cannot be read: {storage.reason(error)}") from error
 
 
 def parse(data: bytes, name: str) -> ModelFile:

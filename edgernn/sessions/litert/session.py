@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from edgernn import storage
 from edgernn.contract import FileContract, first_line, next_name
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
 from edgernn.sessions.litert.guard import refuse_foreign
-from edgernn.sessions.litert.model_file import ModelFile, read
+from edgernn.sessions.litert.model_file import ModelFile, content_of, read
+from edgernn.sessions.quiet import quiet_descriptor
 
 
 class LiteRTSession(Session):
@@ -57,7 +57,7 @@ class LiteRTSession(Session):
     ) -> LiteRTSession:
         """See ``Session.open``; the runtime's own default is one thread."""
         count = checked_threads(threads)
-        data = storage.read_bytes(path)
+        data = content_of(path)
         model = refuse_foreign(data, path)
         lacking = [
             tensor.name
@@ -73,8 +73,9 @@ class LiteRTSession(Session):
                 f"{path} has no {lacking[0]!r}, which its contract names; export it again"
             )
         try:
-            interpreter = Interpreter(model_content=data, num_threads=count)
-            interpreter.allocate_tensors()
+            with quiet_descriptor():
+                interpreter = Interpreter(model_content=data, num_threads=count)
+                interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ContractError(
                 f"{path} is not a file that LiteRT can run: {first_line(error)}"

@@ -156,6 +156,8 @@ def _refuse_other(graph: NcnnGraph, file_contract: FileContract, path: Path) -> 
         ("takes", graph.inputs, interface.inputs),
         ("makes", graph.outputs, interface.outputs),
     ):
+        if any(not isinstance(size, int) for tensor in wanted for size in tensor.shape or ()):
+            raise ContractError(f"{path} {kind} fixed sizes, and its contract says open ones")
         own = {name: graph.dims[name] for name in found}
         promised = {t.name: squeezed(sizes_of(t)) for t in wanted}
         if own != promised:

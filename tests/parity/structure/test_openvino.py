@@ -24,10 +24,17 @@ from edgernn.sessions.openvino.described import describe
 from edgernn.sessions.openvino.ir import XML
 
 
-def export(model: Any, path: Path, *, name: str = "openvino", precision: str = "float32") -> Path:
+def export(
+    model: Any,
+    path: Path,
+    *,
+    name: str = "openvino",
+    precision: str = "float32",
+    decoding: Decoding | None = Decoding(),  # noqa: B008  it is frozen
+) -> Path:
     row = formats.by_name(name)
     kind = formats.resolve(row.exporter or "", needed_for="a test", extra=None)
-    kind().export(model, path, precision=precision, decoding=Decoding())
+    kind().export(model, path, precision=precision, decoding=decoding)
     return path
 
 
@@ -65,6 +72,26 @@ def test_every_precision_is_proved(
 ) -> None:
     told = prove(export(make_model(), tmp_path / "step", name=name, precision=precision))
     assert told.endswith("keeps h, c" if name.endswith("stateful") else "keeps nothing")
+
+
+def test_a_matrix_of_one_row_in_4_bits_is_as_wide_as_its_values(
+    make_network: Callable[..., Any], tmp_path: Path
+) -> None:
+    frames = {"name": "x", "dtype": "float32", "axes": ["batch", "time", "features"]}
+    layers = [
+        {"name": "rnn", "kind": "recurrent", "inputs": ["x"], "options": {"hidden": 40}},
+        {"name": "head", "kind": "linear", "inputs": ["rnn"], "options": {"width": 1}},
+    ]
+    layers[0]["options"]["cell"] = "lstm"
+    model = make_network(
+        family="module",
+        inputs=[frames],
+        sizes={"features": 5},
+        layers=layers,
+        outputs={"y": "head"},
+    )
+    path = export(model, tmp_path / "step", precision="int4", decoding=None)
+    assert "the same at every size" in prove(path)
 
 
 @pytest.mark.parametrize("graph", [ENCODE, STEP])

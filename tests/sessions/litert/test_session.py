@@ -48,6 +48,11 @@ def test_a_step_is_the_equations_of_the_cell() -> None:
     assert np.abs(outputs["logits"][0, 0] - logits).max() < 1e-5
 
 
+def test_a_folder_is_no_file_of_litert(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="cannot be read: Is a directory"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("tokens", "said"),
     [
