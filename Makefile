@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 TORCH := torch==2.13.0
 
 # mypy cannot see a mapped package, so it checks a copy laid out as installed.
-.PHONY: all env fuzz kills demo demo-captions test check format build examples examples-env benchmarks clean
+.PHONY: all env fuzz kills demo demo-captions test check format build examples examples-env kotlin-env benchmarks clean
 all: check test
 
 env: $(INSTALLED)
@@ -52,10 +52,12 @@ build: env
 	$(BIN)/python -m build
 
 # npm packages of the examples, where node is; ignore-scripts: what they would download is not needed on the CPU.
-examples-env: env
+examples-env: env kotlin-env
 	if command -v npm >/dev/null; then \
 	  (cd runtime_examples/node && npm ci --ignore-scripts --no-audit --no-fund) && \
 	  (cd runtime_examples/web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent vendor); fi
+
+kotlin-env:
 	if command -v npm >/dev/null && command -v java >/dev/null; then \
 	  (cd runtime_examples/android && npm install --ignore-scripts --no-save --no-audit --no-fund kotlin-compiler@2.4.20); fi
 

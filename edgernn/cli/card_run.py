@@ -114,7 +114,7 @@ HOSTS = (
     Host(
         "android",
         "Kotlin, on Android: the project in `runtime_examples/android`, with the bundle in the "
-        "app's assets.",
+        "app's assets; its README says how it runs files other than ONNX.",
     ),
 )
 

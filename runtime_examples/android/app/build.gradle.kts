@@ -4,7 +4,8 @@ plugins {
     id("org.jetbrains.kotlin.plugin.compose")
 }
 
-val executorch = providers.gradleProperty("executorch").isPresent
+// -Pexecutorch, -Plitert: the app runs the bundle's .pte or .tflite files, else its ONNX files.
+val own = listOf("executorch", "litert").firstOrNull { providers.gradleProperty(it).isPresent } ?: "onnx"
 
 android {
     namespace = "edgernn.app"
@@ -29,10 +30,9 @@ android {
             }
         }
     }
-    // -Pexecutorch: the app runs the bundle's .pte files, else its ONNX files.
-    sourceSets.getByName("main").kotlin.srcDir(if (executorch) "src/executorch/kotlin" else "src/onnx/kotlin")
+    sourceSets.getByName("main").kotlin.srcDir("src/$own/kotlin")
     androidResources {
-        noCompress += listOf("onnx", "pte") // a model is copied out of the package once; compressed it would be unpacked first
+        noCompress += listOf("onnx", "pte", "tflite") // copied out of the package once; compressed they would be unpacked first
     }
 }
 
@@ -43,7 +43,8 @@ kotlin {
 dependencies {
     implementation(project(":core"))
     implementation("com.microsoft.onnxruntime:onnxruntime-android:1.20.0")
-    if (executorch) implementation("org.pytorch:executorch-android:1.5.1")
+    if (own == "executorch") implementation("org.pytorch:executorch-android:1.5.1")
+    if (own == "litert") implementation("com.google.ai.edge.litert:litert:2.3.0")
     implementation(platform("androidx.compose:compose-bom:2024.12.01"))
     implementation("androidx.compose.material3:material3")
     implementation("androidx.activity:activity-compose:1.9.3")

@@ -16,6 +16,9 @@ interface Runtime {
     /** Its version, such as 1.23.2, where it can tell: an artifact may require a newer one. */
     val version: String? get() = null
 
+    /** Whether its sessions take and give the contract's dtypes where a file has others. */
+    val converts: Boolean get() = false
+
     fun open(file: File): Session
 
     /** Opens an artifact; a runtime that has it in itself opens no file. */
@@ -131,7 +134,7 @@ class Model private constructor(
                     "${artifact.path} takes only $size along $axis, expected $wanted; choose another artifact",
                 )
             }
-            artifact.dtypes.forEach { (name, dtype) ->
+            if (!runtime.converts) artifact.dtypes.forEach { (name, dtype) ->
                 throw BundleError(
                     "${artifact.path} takes $name as $dtype; this example converts no dtype: choose another artifact",
                 )

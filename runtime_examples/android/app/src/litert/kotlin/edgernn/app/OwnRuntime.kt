@@ -1,0 +1,6 @@
+package edgernn.app
+
+import edgernn.Runtime
+
+/** What runs the bundle where its C is not compiled in. */
+fun ownRuntime(): Runtime = LiteRtRuntime()
