@@ -1,6 +1,6 @@
 """The Android example's LiteRT runtime, compiled on the core against the signatures it uses and run
-on a small interpreter of the test's own, which takes and gives memory as LiteRT's Java classes do:
-no package that CI can install brings the Android library.
+on an interpreter of the test's own, which takes and gives memory as LiteRT's Java classes do: no
+package that CI can install brings the Android library.
 """
 
 from __future__ import annotations
@@ -9,120 +9,24 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hosts import ANDROID, kotlin_compiler
+from litert_classes import SERVER, SOURCES
 
 pytest.importorskip("ai_edge_litert")  # it goes with .ci/litert: the gate compiles enough Kotlin
 if shutil.which("javac") is None:
     pytest.skip("needs javac", allow_module_level=True)
 
-DATA_TYPE = "package org.tensorflow.lite; public enum DataType { FLOAT32, INT32, INT64 }"
-TENSOR = """
-package org.tensorflow.lite;
-
-public interface Tensor {
-    DataType dataType();
-    int[] shape();
-    int numBytes();
-}
-"""
-# its file is text: the signatures, then the type of the tokens, then more inputs
-INTERPRETER = """
-package org.tensorflow.lite;
-
-import java.io.*;
-import java.nio.*;
-import java.nio.file.Files;
-import java.util.*;
-
-public final class Interpreter implements AutoCloseable {
-    public static class Options {
-        public Options setNumThreads(int threads) { return this; }
-    }
-
-    private record Memory(DataType dataType, int[] shape, ByteBuffer held) implements Tensor {
-        Memory(DataType type, int... shape) {
-            this(type, shape, ByteBuffer.allocate(
-                Arrays.stream(shape).reduce(type == DataType.INT64 ? 8 : 4, (a, b) -> a * b)));
-            held.order(ByteOrder.nativeOrder());
-        }
-        public int numBytes() { return held.capacity(); }
-        float at(int place) { return held.getFloat(4 * place); }
-        void set(int place, float value) { held.putFloat(4 * place, value); }
-    }
-
-    private final Map<String, Memory> inputs = new TreeMap<>(), outputs = new TreeMap<>();
-    private final String[] keys;
-
-    public Interpreter(File file, Options options) {
-        try {
-            String[] words = Files.readString(file.toPath()).split(" ");
-            if (words.length < 2) throw new IllegalArgumentException("no model\\nat all");
-            keys = words[0].split(",");
-            inputs.put("tokens", new Memory(DataType.valueOf(words[1]), 1, 1));
-            for (int at = 2; at < words.length; at++)
-                inputs.put(words[at], new Memory(DataType.FLOAT32, 1));
-        } catch (IOException error) {
-            throw new IllegalArgumentException(error);
-        }
-        for (String name : List.of("h", "c")) {
-            inputs.put(name, new Memory(DataType.FLOAT32, 1, 1, 2));
-            outputs.put(name + "_next", new Memory(DataType.FLOAT32, 1, 1, 2));
-        }
-        outputs.put("logits", new Memory(DataType.FLOAT32, 1, 1, 3));
-    }
-
-    public String[] getSignatureKeys() { return keys; }
-    public String[] getSignatureInputs(String key) {
-        return inputs.keySet().toArray(new String[0]);
-    }
-    public Tensor getInputTensorFromSignature(String name, String key) {
-        return found(inputs, name, key);
-    }
-    public Tensor getOutputTensorFromSignature(String name, String key) {
-        return found(outputs, name, key);
-    }
-    public void close() { System.out.println("closed"); }
-
-    private Memory found(Map<String, Memory> all, String name, String key) {
-        if (key.equals(keys[0]) && all.containsKey(name)) return all.get(name);
-        throw new IllegalArgumentException("no tensor " + name + " of " + key);
-    }
-
-    public void runSignature(Map<String, Object> given, Map<String, Object> made, String key) {
-        if (given.size() != inputs.size()) throw new IllegalArgumentException("inputs are missing");
-        given.forEach((name, value) -> {
-            ByteBuffer from = (ByteBuffer) value, into = found(inputs, name, key).held();
-            if (from.capacity() != into.capacity()) throw new IllegalArgumentException("bytes");
-            if (from.isDirect() && from.order() == ByteOrder.nativeOrder())
-                into.put(0, from, 0, from.capacity()); // wherever its position is
-            else into.clear().put(from);
-        });
-        step();
-        made.forEach((name, value) ->
-            ((ByteBuffer) value).put(found(outputs, name, key).held().duplicate().clear()));
-    }
-
-    private void step() {
-        Memory h = inputs.get("h"), c = inputs.get("c"), logits = outputs.get("logits");
-        int token = inputs.get("tokens").held().getInt(0);
-        for (int i = 0; i < 2; i++) {
-            outputs.get("h_next").set(i, 10 * h.at(i) + token + i / 2f);
-            outputs.get("c_next").set(i, c.at(i) - (i + 1) * token);
-        }
-        logits.set(0, outputs.get("h_next").at(0));
-        logits.set(1, outputs.get("c_next").at(1));
-        logits.set(2, token);
-    }
-}
-"""
 DRIVER = """
 package edgernn.app
 
+import edgernn.Bundle
 import edgernn.BundleError
+import edgernn.Golden
 import edgernn.Model
 import edgernn.Results
 import edgernn.State
@@ -141,8 +45,15 @@ private fun refused(what: () -> Unit) = try {
     println(error.message)
 }
 
-fun main(arguments: Array<String>) = refused {
-    Model.load(File(arguments[0]), ownRuntime()).use { model ->
+private fun check(folder: File) = Bundle(folder).artifacts.forEach { artifact ->
+    Model.load(folder, ownRuntime(), artifact.path).use { model ->
+        val lines = Golden(model.bundle).check(model)
+        lines.forEach { println("${artifact.path} ${it.name} ${it.ok}") }
+    }
+}
+
+fun main(words: Array<String>) = if (words[0] == "--check") check(File(words[1])) else refused {
+    Model.load(File(words[0]), ownRuntime()).use { model ->
         val begun = model.begin().state
         val first = model.next(1, begun)
         val all = listOf(first, model.next(2, first.state), model.next(0, first.state))
@@ -169,9 +80,8 @@ def run(words: list[object]) -> str:
 def program(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     """Compile the core, the runtime and the driver with every warning an error; what runs them."""
     folder = tmp_path_factory.mktemp("android")
-    sources = {"DataType": DATA_TYPE, "Tensor": TENSOR, "Interpreter": INTERPRETER}
-    stubs = [folder / f"{name}.java" for name in sources]
-    for path, source in zip(stubs, sources.values(), strict=True):
+    stubs = [folder / f"{name}.java" for name in SOURCES]
+    for path, source in zip(stubs, SOURCES.values(), strict=True):
         path.write_text(source, "utf-8")
     run(["javac", "-d", folder / "stubs", *stubs])
     (folder / "Driver.kt").write_text(DRIVER, "utf-8")
@@ -183,7 +93,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     jar = folder / "made.jar"
     compiler: list[object] = ["bash", kotlin_compiler(), *kotlin, "-cp", folder / "stubs"]
     run([*compiler, "-Werror", "-include-runtime", "-d", jar])
-    return ["java", "-cp", f"{jar}:{folder / 'stubs'}", "edgernn.app.DriverKt"]
+    (folder / "server.py").write_text(SERVER, "utf-8")
+    server = f"-Dserver={sys.executable}|{folder / 'server.py'}"
+    return ["java", server, "-cp", f"{jar}:{folder / 'stubs'}", "edgernn.app.DriverKt"]
 
 
 def bundle(folder: Path, model: str) -> Path:
@@ -254,3 +166,30 @@ def test_another_file_is_refused_and_closed(
     *closed, line = run([*program, bundle(tmp_path, model)]).splitlines()
     assert line.startswith(said)
     assert closed == ([] if model == "damaged" else ["closed"])
+
+
+def test_the_recorded_run_holds_in_litert_itself(
+    program: list[object], checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    """The files that the app would run, on the interpreter of the Python package."""
+    pytest.importorskip("torch")
+    from edgernn.export import environments, export_bundle
+    from edgernn.export.rounding.compression import Budget
+    from edgernn.export.source import ReducedOptions
+
+    if environments.find("litert") is None:
+        pytest.skip(f"run: {environments.by_name('litert').command}")
+    options = ReducedOptions(budget=Budget(perplexity=1.0))
+    wanted = ("float32", "int8")
+    folder = tmp_path / "bundle"
+    export_bundle(
+        checkpoint_folder, folder, to="litert", precision=wanted, steps=16, options=options
+    )
+    made = [line.split() for line in run([*program, "--check", folder]).splitlines()]
+    told = [line for line in made if line != ["closed"]]
+    assert {(path, name.split("[")[0]) for path, name, _ in told} == {
+        (f"litert/step{precision}.tflite", name)
+        for precision in ("", "-int8")
+        for name in ("logits", "h_next", "c_next")
+    }
+    assert {verdict for *_, verdict in told} == {"true"}
