@@ -101,6 +101,8 @@ def _replace(graph: fx.Graph, node: fx.Node) -> None:
     for user in list(node.users):
         assert operator_of(user) is operator.getitem
         user.replace_all_uses_with([output, *nexts][operands(user)[1]])
+        graph.erase_node(user)
+    graph.erase_node(node)  # which torch counts as impure: nothing else would take it out
 
 
 def _replace_cell(graph: fx.Graph, node: fx.Node) -> None:
@@ -117,10 +119,11 @@ def _replace_cell(graph: fx.Graph, node: fx.Node) -> None:
         after = _CELLS[operator_of(node)](write, from_input, from_state, before)
     if len(after) == 1:
         node.replace_all_uses_with(after[0])
-        return
     for user in list(node.users):
         assert operator_of(user) is operator.getitem
         user.replace_all_uses_with(after[operands(user)[1]])
+        graph.erase_node(user)
+    graph.erase_node(node)
 
 
 def has_projection(step: fx.GraphModule) -> bool:

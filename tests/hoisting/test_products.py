@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from edgernn.hoisting.convolutions import Convolution
 from edgernn.hoisting.hoisted import hoist
@@ -92,3 +92,21 @@ def test_convolutions_stay_what_they_are_for_formats_that_have_them():
     given = example_of(model)
     for found, wanted in zip(face.stepper(*given), model.stepper(*given), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_nothing_is_left_of_the_layer_that_became_products(kind: type[nn.RNNBase]) -> None:
+    class Layered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = kind(4, 3, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.rnn(x)[0]
+
+    _, face = faces(Layered(), {"x": "float32[batch, time, 4]"})
+    graphs = [part.graph for part in face.stepper.modules() if isinstance(part, fx.GraphModule)]
+    called = {str(node.target) for graph in graphs for node in graph.nodes}
+    assert "aten.add.Tensor" in called
+    assert not any(name in called for name in ("aten.lstm.input", "aten.gru.input"))
+    assert "aten.rnn_tanh.input" not in called

@@ -20,8 +20,11 @@ pytest.importorskip("executorch")
 from edgernn.export.base import Written
 from edgernn.export.to_executorch.exporter import ExecuTorchExporter
 from edgernn.export.to_executorch.lowering import rounded_rows, split_by_slices
+from edgernn.hoisting.hoisted import hoist
+from edgernn.hoisting.model import HoistedModel
 from edgernn.sessions.pte.program import read_program
 from edgernn.sessions.pte.stored import FORWARD, graphs_of, stored_constants
+from tests.hoisting.drawn import drawn
 
 
 def export(model: Any, path: Path, precision: str = "float32") -> Written:
@@ -44,6 +47,21 @@ def test_a_step_is_one_delegate_whose_weights_are_told(
     assert len(recurrent) == model.config.layers
     table = next(weight for weight in matrices if weight.name == "embedding")
     assert table.touched_bytes == table.shape[1] + 4
+
+
+def test_layers_of_a_network_with_code_of_its_own_are_rounded(tmp_path: Path) -> None:
+    class Layered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.rnn(x)[0])
+
+    model = HoistedModel(hoist(drawn(Layered()), {"x": "float32[batch, time, 5]"})).eval()
+    written = export(model.step_face(), tmp_path / "step-int8.pte", "int8")
+    matrices = [weight for weight in written.weights if len(weight.shape) > 1]
+    assert [weight.dtype for weight in matrices] == ["int8"] * 3
 
 
 def test_rounded_values_are_those_of_the_model(
