@@ -98,11 +98,7 @@ def _replace(graph: fx.Graph, node: fx.Node) -> None:
                 kept.append(one)
         output = write(_aten.unsqueeze.default, row, time)
         nexts = [write(_aten.stack.default, kept, 0) for kept in afters]  # [L, B, H]
-    for user in list(node.users):
-        assert operator_of(user) is operator.getitem
-        user.replace_all_uses_with([output, *nexts][operands(user)[1]])
-        graph.erase_node(user)
-    graph.erase_node(node)  # which torch counts as impure: nothing else would take it out
+    _put_in_place_of(graph, node, [output, *nexts])
 
 
 def _replace_cell(graph: fx.Graph, node: fx.Node) -> None:
@@ -119,9 +115,18 @@ def _replace_cell(graph: fx.Graph, node: fx.Node) -> None:
         after = _CELLS[operator_of(node)](write, from_input, from_state, before)
     if len(after) == 1:
         node.replace_all_uses_with(after[0])
+        graph.erase_node(node)
+    else:
+        _put_in_place_of(graph, node, after)
+
+
+def _put_in_place_of(graph: fx.Graph, node: fx.Node, made: Sequence[fx.Node]) -> None:
+    """Let what reads a result of ``node`` read it from ``made``, and take the node out: a layer
+    counts as random by its dropout, so that no cleaning would, and its weights would stay.
+    """
     for user in list(node.users):
         assert operator_of(user) is operator.getitem
-        user.replace_all_uses_with(after[operands(user)[1]])
+        user.replace_all_uses_with(made[operands(user)[1]])
         graph.erase_node(user)
     graph.erase_node(node)
 

@@ -102,6 +102,8 @@ def test_a_cell_of_a_module_of_ones_own_is_products(kind: type[nn.Module]) -> No
     called = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
     assert not any("cell" in target for target in called)
     assert "aten.linear.default" in called
+    held = sum(tensor.numel() for tensor in program.state_dict.values())
+    assert held == sum(parameter.numel() for parameter in own.parameters()), "each weight once"
     with torch.no_grad():
         for wanted, found in zip(own(*examples), program.module()(*examples), strict=True):
             np.testing.assert_allclose(wanted.numpy(), found.numpy(), rtol=1e-5, atol=1e-6)
