@@ -112,3 +112,21 @@ def test_256_steps_on_its_own_state_are_the_references(
     limit = 1e-3 if cell == "lstm_normalised" else 1e-5  # which amplifies: onnxruntime has 2e-4 too
     for name in theirs:
         assert worst[name] < limit * largest[name], name
+
+
+def test_many_rows_of_odd_width_in_4_bits_are_what_each_is_alone(
+    make_model: Callable[..., Any], tmp_path: Path
+) -> None:
+    export(make_model(hidden=17, embedding=17), tmp_path / "step", "int4")
+    session = open_session(tmp_path / "step")
+    tokens = np.arange(16)[:, None] % 4
+    rng = np.random.default_rng(0)
+    state = {
+        name: rng.normal(size=array.shape).astype(np.float32)  # [L, 16, H]
+        for name, array in session.initial_state(batch=16).items()
+    }
+    together, _ = session.step({"tokens": tokens}, state)
+    for row in (0, 15):
+        own = {name: array[:, row : row + 1] for name, array in state.items()}
+        alone, _ = session.step({"tokens": tokens[row : row + 1]}, own)
+        np.testing.assert_allclose(together["logits"][row], alone["logits"][0], atol=1e-5)
