@@ -20,6 +20,10 @@ from edgernn.storage.foreign_files import (
 from edgernn.storage.kind import IMPORT, RUN_FIRST, TRAINED_ELSEWHERE, Row, row
 from edgernn.storage.other_programs import BY_THEIR_FIRST_BYTES, OTHER_PROGRAMS, OTHER_PROGRAMS_JSON
 
+_IN_ITS_BUNDLE = (
+    "look at it with: edgernn inspect {path}; to verify it or write with it, give the bundle that "
+    "it came in"
+)
 # From the most to the least certain; the first row that fits is the kind.
 FILES: tuple[Row, ...] = (
     row(lambda peek: peek.size == 0, "empty", "an empty file", "copy or download it again"),
@@ -47,8 +51,7 @@ FILES: tuple[Row, ...] = (
         lambda peek: module_in_zip(peek) and has_entry("*/extra/edgernn")(peek),
         "torchscript-ours",
         "a TorchScript file that edgernn exported",
-        "look at it with: edgernn inspect {path}; to verify it or write with it, give the "
-        "bundle that it came in",
+        _IN_ITS_BUNDLE,
     ),
     row(
         module_in_zip,
@@ -89,13 +92,17 @@ FILES: tuple[Row, ...] = (
         IMPORT,
     ),
     row(by_start(b"GGUF", b"ggml", b"tjgg"), "gguf", "a GGUF file of llama.cpp", TRAINED_ELSEWHERE),
-    row(by_start(b"TFL3", at=4), "tflite", "a TensorFlow Lite (LiteRT) model", TRAINED_ELSEWHERE),
+    row(
+        by_start(b"TFL3", at=4),
+        "tflite",
+        "a TensorFlow Lite (LiteRT) model",
+        f"{_IN_ITS_BUNDLE}; of one by another program, {TRAINED_ELSEWHERE}",
+    ),
     row(
         by_start(b"ET", at=4),
         "executorch",
         "an ExecuTorch program",
-        "look at it with: edgernn inspect {path}; to verify it or write with it, give the "
-        "bundle that it came in",
+        _IN_ITS_BUNDLE,
     ),
     row(
         by_start(b"ORTM", at=4),
@@ -196,8 +203,7 @@ FILES: tuple[Row, ...] = (
         lambda peek: onnx_model(peek) and onnx_metadata_has(b"edgernn")(peek),
         "onnx-ours",
         "an ONNX file that edgernn exported",
-        "look at it with: edgernn inspect {path}; to verify it or write with it, give the "
-        "bundle that it came in",
+        _IN_ITS_BUNDLE,
     ),
     row(
         onnx_model,
