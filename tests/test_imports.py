@@ -42,7 +42,6 @@ THROUGH_THE_TABLE = (
     "sessions/torchscript/",
     "sessions/torch_kernels.py",
     "sessions/coreml.py",
-    "sessions/litert/session.py",
     "sessions/mil/",
     "parity/structure/torchscript.py",
     "parity/structure/torchscript_rules.py",

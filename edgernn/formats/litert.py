@@ -41,6 +41,7 @@ LITERT = Format(
     export_extra="litert",
     run_extra="litert",
     packages=("ai-edge-litert",),
+    lacking="edgernn.sessions.litert.session:lacking",
     hosts=("litert", "android"),
     by_default=False,
     kinds=("tflite",),

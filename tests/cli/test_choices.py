@@ -79,7 +79,7 @@ def test_what_was_likely_meant_is_said(
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("edgernn export r --to o", {"onnx"}),
+        ("edgernn export r --to on", {"onnx"}),
         ("edgernn export r --precision int8,flo", {"int8,float32", "int8,float16"}),
         ("edgernn train text --cell rnn", {"rnn", "rnn_relu"}),
         ("edgernn train captions --conditioning h", {"hard-attention"}),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -176,8 +177,8 @@ def test_what_cannot_be_traced_is_captured_and_the_manifest_says_so(tmp_path: Pa
 def test_the_first_way_that_passes_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(model: RecurrentModel, file_contract: FileContract) -> onnx.ModelProto:
-        made = traced(model, file_contract)
+    def wrong(model: RecurrentModel, file_contract: FileContract, **how: Any) -> onnx.ModelProto:
+        made = traced(model, file_contract, **how)
         for node in made.graph.node:
             node.op_type = {"Tanh": "Sigmoid"}.get(node.op_type, node.op_type)
         return made

@@ -11,15 +11,19 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
+from edgernn import formats
 from edgernn.contract import FileContract, first_line, next_name
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError
+from edgernn.formats.litert import LITERT
 from edgernn.sessions.base import Arrays, Session, State, checked_threads
 from edgernn.sessions.litert.guard import refuse_foreign
 from edgernn.sessions.litert.model_file import ModelFile, content_of, read
 from edgernn.sessions.quiet import quiet_descriptor
+from edgernn.sessions.runtime_versions import installed
+
+_PACKAGE = "ai_edge_litert"
 
 
 class LiteRTSession(Session):
@@ -56,7 +60,7 @@ class LiteRTSession(Session):
         threads: int | None = None,
     ) -> LiteRTSession:
         """See ``Session.open``; the runtime's own default is one thread."""
-        count = checked_threads(threads)
+        count, made = checked_threads(threads), _interpreter()
         data = content_of(path)
         model = refuse_foreign(data, path)
         lacking = [
@@ -74,7 +78,7 @@ class LiteRTSession(Session):
             )
         try:
             with quiet_descriptor():
-                interpreter = Interpreter(model_content=data, num_threads=count)
+                interpreter = made(model_content=data, num_threads=count)
                 interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ContractError(
@@ -113,6 +117,24 @@ class LiteRTSession(Session):
             except (RuntimeError, ValueError) as error:
                 raise _refused(error) from error
             return {name: self._get(place) for name, place in self._made.items()}
+
+
+def lacking() -> str | None:
+    """Say in words that the runtime is not installed; None where it is. A file says what it
+    promises without it.
+    """
+    if installed(LITERT.packages[0]) is None:
+        return f"{_PACKAGE} (the extra {LITERT.run_extra})"
+    return None
+
+
+def _interpreter() -> Any:
+    """Return the class of the runtime; raise UnavailableError where it is not installed."""
+    return formats.resolve(
+        f"{_PACKAGE}.interpreter:Interpreter",
+        needed_for=f"running {LITERT.name}",
+        extra=LITERT.run_extra,
+    )
 
 
 class _Plan:
