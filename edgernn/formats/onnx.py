@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgernn.formats.promise import Tolerance, in_float32, in_integers
+from edgernn.formats.promise import in_float16, in_float32, in_integers
 from edgernn.formats.row import Format
 
 _PROMISES = {
@@ -10,18 +10,9 @@ _PROMISES = {
         "the same float32 sums in another order: 1e-6 to 1e-5 over hundreds of steps up to H = "
         "512; a wrong gate, order or state is 1e-2 and more"
     ),
-    "float16": Tolerance(
-        rollout=0.25,
-        mean_kl=1e-4,
-        top1=0.99,
-        perplexity=2e-3,
-        same_text=False,
-        reason=(
-            "weights with 11 bits of mantissa, a relative 5e-4 each, and sums in float32; a random "
-            "text amplifies that now and then"
-        ),
-        half=True,
-        stored=frozenset({"float16"}),
+    "float16": in_float16(
+        "weights with 11 bits of mantissa, a relative 5e-4 each, and sums in float32; a random "
+        "text amplifies that now and then"
     ),
     "int8": in_integers(
         "int8",

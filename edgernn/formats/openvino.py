@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgernn.formats.promise import Tolerance, in_float32, in_integers
+from edgernn.formats.promise import in_float16, in_float32, in_integers
 from edgernn.formats.row import Format
 from edgernn.wording import STEP
 
@@ -17,18 +17,9 @@ _PROMISES = {
         "asks for f32: 1e-6 over hundreds of steps; left to itself the runtime computes in "
         "bfloat16 where the processor has it, and drifts by 3e-2"
     ),
-    "float16": Tolerance(
-        rollout=0.25,
-        mean_kl=1e-4,
-        top1=0.99,
-        perplexity=2e-3,
-        same_text=False,
-        reason=(
-            "weights with 11 bits of mantissa, a relative 5e-4 each, and sums in float32; a random "
-            "text amplifies that now and then"
-        ),
-        half=True,
-        stored=frozenset({"float16"}),
+    "float16": in_float16(
+        "weights with 11 bits of mantissa, a relative 5e-4 each, and sums in float32; a random "
+        "text amplifies that now and then"
     ),
     "int8": in_integers(
         "int8",

@@ -72,6 +72,20 @@ def in_float32(reason: str) -> Tolerance:
     )
 
 
+def in_float16(reason: str, *, rollout: float = 0.25, mean_kl: float = 1e-4) -> Tolerance:
+    """Return what weights stored in float16 promise: judged by the loss, not by the same text."""
+    return Tolerance(
+        rollout=rollout,
+        mean_kl=mean_kl,
+        top1=0.99,
+        perplexity=2e-3,
+        same_text=False,
+        reason=reason,
+        half=True,
+        stored=frozenset({"float16"}),
+    )
+
+
 def in_integers(
     *stored: str,
     rollout: float,

@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from edgernn import storage
 from edgernn.contract import FileContract
 from edgernn.contract.interface import FileDescription
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.sessions.base import Arrays, Session, checked_threads
 from edgernn.sessions.c_messages import kept_messages
 from edgernn.sessions.litert.guard import refuse_foreign
-from edgernn.sessions.litert.model_file import ModelFile, read
+from edgernn.sessions.litert.model_file import ModelFile, content_of, read
 
 NAME = "tflite-micro"
 # an arena holds every tensor that is computed, and of each tensor and operator some structs
@@ -88,7 +87,7 @@ class TfliteMicroSession(Session):
         has one thread.
         """
         checked_threads(threads)
-        data = storage.read_bytes(path)
+        data = content_of(path)
         model = refuse_foreign(data, path)
         _refuse_integers(model, path)
         return cls(_placed(data, model, path), model, file_contract, first_state)

@@ -17,7 +17,7 @@ from edgernn.errors import ContractError
 from edgernn.parity.structure.litert import LiteRTStructure
 from edgernn.parity.structure.sizes import SizeError
 from edgernn.sessions.litert.guard import problem, refuse_foreign
-from edgernn.sessions.litert.model_file import ModelFile, parse, read
+from edgernn.sessions.litert.model_file import ModelFile, content_of, parse, read
 from edgernn.sessions.litert.operators import REFUSED
 from edgernn.sessions.opening import describe_file
 
@@ -63,7 +63,6 @@ def codes_of(data: bytes) -> int:
 
 @EVERY
 def test_a_file_says_what_it_takes_and_gives(precision: str) -> None:
-    pytest.importorskip("ai_edge_litert")  # of the session that the table names
     row, description = describe_file(FILES[precision])
     assert row.name == "litert"
     assert description.interface.inputs == (
@@ -194,3 +193,9 @@ def test_a_changed_byte_is_refused_or_read(precision: str) -> None:
             _whole(parse(bytes(changed), "it"))
         except ContractError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("name", [".", "missing.tflite"])
+def test_what_cannot_be_read_is_told_in_a_line(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"cannot be read: .+"):
+        content_of(tmp_path / name)
