@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from edgernn.hoisting.layers import add_layer, cleaned
 from edgernn.hoisting.nodes import operands, operator_of
+from edgernn.models.windows import windows
 
 
 def convolve_by_products(module: fx.GraphModule) -> None:
@@ -62,7 +63,7 @@ def _by_products(module: fx.GraphModule, node: fx.Node, layer: Convolution) -> f
     stride, _, dilation, groups = layer.rest
     sizes = [as_many(stride, spatial), as_many(dilation, spatial)]
     kernel, call = list(layer.weight.shape[2:]), module.graph.call_function
-    rows = call(_windows, (operands(node)[0], kernel, *sizes, layer.edges()))  # [B, *N, C · K]
+    rows = call(windows, (operands(node)[0], kernel, *sizes, layer.edges()))  # [B, *N, C · K]
     if groups == len(layer.weight) > 1 and layer.weight.shape[1] == 1:  # no product
         for held in ("weight", "bias"):
             if (tensor := getattr(layer, held)) is not None:
@@ -86,35 +87,6 @@ def as_many(value: Any, count: int) -> list[int]:
     """Return ``count`` numbers of a list, or of one that stands for all."""
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     return values * count if len(values) == 1 else values
-
-
-def _windows(
-    x: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    edges: Sequence[tuple[int, int]],
-) -> Tensor:
-    """Return what each place of a convolution sees, flat: ``[B, C, *S]`` to ``[B, *N, C · K]``."""
-    dims, ahead = len(kernel), x.dim() - len(kernel)
-    if any(map(any, edges)):
-        x = torch.nn.functional.pad(x, [n for pair in reversed(edges) for n in pair])
-    for at in range(dims):
-        x = _unfolded(x, ahead + 2 * at, kernel[at], stride[at], dilation[at])
-    places = [ahead + 2 * at for at in range(dims)]
-    inner = [ahead - 1, *(place + 1 for place in places)]
-    return x.permute(*range(ahead - 1), *places, *inner).flatten(-1 - dims)
-
-
-def _unfolded(x: Tensor, dim: int, size: int, stride: int, dilation: int) -> Tensor:
-    """Return ``[..., L, ...]`` as ``[..., N, size, ...]``."""
-    length = int(x.shape[dim])
-    count = (length - dilation * (size - 1) - 1) // stride + 1
-    if (count, dilation) == (1, 1):
-        return x.narrow(dim, 0, size).unsqueeze(dim)
-    wanted = [n * stride + k * dilation for n in range(count) for k in range(size)]
-    made: Tensor = x.index_select(dim, torch.tensor(wanted)).unflatten(dim, (count, size))
-    return made
 
 
 def _part(rows: Tensor, group: int, groups: int) -> Tensor:

@@ -163,6 +163,11 @@ class LayerModule(nn.Module):
     def step_face(self) -> None:
         """Write it in the operators of one time step, in place."""
 
+    def in_products(self) -> None:
+        """Write what its step face multiplies in other words as products with a matrix, in place;
+        see ``RecurrentModel.in_products``.
+        """
+
     def bind(self, step: Mapping[str, LayerModule]) -> None:
         """Hear of the step's layers, once all are built."""
 

@@ -127,6 +127,12 @@ class Network(RecurrentModel):
             own.step_face()
         return self
 
+    def in_products(self) -> Network:
+        """See ``RecurrentModel.in_products``."""
+        for _, own in _layers(self.layers):
+            own.in_products()
+        return self
+
     def _folding(self) -> tuple[Embedding, Recurrent] | None:
         """Return an embedding and the recurrent layer that alone takes it, and takes nothing else;
         None where there are no such two.

@@ -36,6 +36,10 @@ KINDS = {
     "mean": f"{_KINDS}.pictures:Mean",
     "opening": f"{_KINDS}.opening:Opening",
     "pool": f"{_KINDS}.pooling:Pool",
+    "frames": f"{_KINDS}.frames:Frames",
+    "frame_convolution": f"{_KINDS}.frame_convolution:FrameConvolution",
+    "frame_pool": f"{_KINDS}.frame_pooling:FramePool",
+    "frame_vector": f"{_KINDS}.frames:FrameVector",
 }
 
 
