@@ -261,6 +261,7 @@ def _fill(
         decoding=source.decoding,
         artifacts=tuple(artifacts),
         tokenizer=None if loaded.tokenizer is None else tokenizer_entry(loaded.tokenizer),
+        labels=dict(model.labels) or None,
         golden=bundles.GOLDEN,
         sampler=has[bundles.SAMPLER],
         initial_state=has[bundles.INITIAL_STATE],

@@ -29,6 +29,7 @@ from edgernn.contract import (
     rules,
 )
 from edgernn.contract.in_graph import decoder_of
+from edgernn.contract.spec import AxisName
 from edgernn.errors import BundleError
 from edgernn.storage import strict_json
 from edgernn.storage.inner_paths import clash
@@ -45,7 +46,8 @@ class Manifest(Record):
     ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports.
     ``family`` says what kind of model it is, see ``families/table.py``; a word that is not known
     there means what needs the contract alone. ``tokenizer`` and ``decoding`` are there where the
-    model reads or writes text. ``sampler`` names the vectors by which a host checks its random
+    model reads or writes text. ``labels`` are names of the places along an axis of the contract, as
+    of the classes of a classifier. ``sampler`` names the vectors by which a host checks its random
     numbers and its sampling.
     """
 
@@ -55,6 +57,7 @@ class Manifest(Record):
     decoding: Decoding | None = None
     artifacts: tuple[Artifact, ...]
     tokenizer: TokenizerEntry | None = None
+    labels: dict[AxisName, tuple[str, ...]] | None = None
     golden: InnerPath | None = None
     initial_state: InnerPath | None = None
     reference: InnerPath | None = None
@@ -69,6 +72,7 @@ class Manifest(Record):
             _path_problem(self),
             rules.decoding_problem(self.decoding, self.contract),
             _model_problem(self),
+            _labels_problem(self),
             *(_artifact_problem(artifact, self.contract) for artifact in self.artifacts),
         ):
             if problem:
@@ -189,6 +193,18 @@ def _model_problem(manifest: Manifest) -> str:
     if bool(stored) != (manifest.initial_state is not None):
         told = f"the first values of {', '.join(stored)} are" if stored else "no first value is"
         return f"{told} stored, but initial_state is {manifest.initial_state!r}"
+    return ""
+
+
+def _labels_problem(manifest: Manifest) -> str:
+    """Say which names are not one for each place of an axis of the contract."""
+    sizes = manifest.contract.sizes
+    for axis, names in (manifest.labels or {}).items():
+        if sizes.get(axis) != len(names) or len(set(names)) != len(names):
+            return (
+                f"labels names {len(set(names))} places of {axis}, whose size is "
+                f"{sizes.get(axis, 'not in the contract')}"
+            )
     return ""
 
 

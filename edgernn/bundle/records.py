@@ -53,7 +53,8 @@ class LossRecord(Record):
     allows; it is absent where captions are held to ``allowed_cider_drop`` instead, with ``cider``
     the CIDEr-D of greedy captions. ``reference_nats`` and ``nats`` are the logarithms of the two
     perplexities, and what is compared where they are there: a perplexity beyond every float64 is
-    written as the largest.
+    written as the largest. ``reference_accuracy`` and ``accuracy`` are the shares of positions
+    where the most probable id is the wanted one.
     """
 
     tokens: Annotated[int, Field(ge=1)]
@@ -63,6 +64,8 @@ class LossRecord(Record):
     top1: Finite
     reference_nats: Finite | None = None
     nats: Finite | None = None
+    reference_accuracy: Finite | None = None
+    accuracy: Finite | None = None
     allowed: Finite | None = None
     reference_cider: Finite | None = None
     cider: Finite | None = None

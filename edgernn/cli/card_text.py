@@ -213,6 +213,8 @@ def _loss(artifact: Artifact) -> str:
         return "-"
     drop = "" if loss.cider_drop is None else f"; CIDEr-D {-loss.cider_drop:+.2%}"
     allowed = "" if loss.allowed is None else f" (allowed {loss.allowed:.2%})"
+    if loss.accuracy is not None and loss.reference_accuracy is not None:
+        drop += f"; right {loss.reference_accuracy:.1%} to {loss.accuracy:.1%}"
     return (
         f"perplexity {loss.increase:+.2%}{allowed}, most probable token the same "
         f"{loss.top1:.1%}{drop}; {loss.tokens:,} tokens"

@@ -148,10 +148,7 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
             f"{loss}"
         )
         if run.measured:
-            say(
-                "captions that it wrote for them: "
-                + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items())
-            )
+            say("measured there: " + ", ".join(f"{n} {v:.4f}" for n, v in run.measured.items()))
     if run.interrupted:
         tell(
             f"interrupted and saved; go on with: edgernn train {command} --out "

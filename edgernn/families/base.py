@@ -57,6 +57,7 @@ class Family(ABC):
         noun: for a sentence: "a recurrent …".
         layout: of its held-out sample, in words.
         unit: what a step of it is.
+        predicts: whether its loss is that of predicted ids, so that there is a perplexity.
         writes: what ``verify`` compares in its greedy check; None where it writes nothing.
         command: the command of edgernn that writes with it; None where there is none.
         arguments: what that takes after the bundle, beginning with a space.
@@ -72,6 +73,7 @@ class Family(ABC):
     noun: ClassVar[str]
     layout: ClassVar[str]
     unit: ClassVar[str] = "token"
+    predicts: ClassVar[bool] = False
     writes: ClassVar[Literal["text", "captions"] | None] = None
     command: ClassVar[str | None] = None
     arguments: ClassVar[str] = ""

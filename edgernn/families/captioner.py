@@ -57,6 +57,7 @@ class CaptionerFamily(Family):
     model = "edgernn.models.captioner:Captioner"
     noun = "image captioner"
     layout = "image uint8 [N, S, S, 3] and captions int64 [N, K, T]"
+    predicts = True
     writes = "captions"
     command = "caption"
     arguments = " PICTURE"

@@ -27,6 +27,7 @@ class LanguageFamily(Family):
     model = "edgernn.models.language:LanguageModel"
     noun = "language model"
     layout = "tokens int64 [N]"
+    predicts = True
     writes = "text"
     command = "generate"
     about = "a language model, it sees no pictures"

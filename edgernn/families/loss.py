@@ -39,6 +39,8 @@ class TextLoss:
     Attributes:
         reference_nats, nats: mean of -log p of the reference and the artifact, in nats a token.
         mean_kl, worst_kl: KL(reference ‖ artifact) in nats per token.
+        reference_accuracy, accuracy: share of positions where what came next, or was wanted, is the
+            most probable of the reference and of the artifact.
         top1, top5: share of positions where the most probable token, and the set of the five,
             agree; the mean overlap of the two sets for ``top5``.
     """
@@ -50,6 +52,8 @@ class TextLoss:
     worst_kl: float
     top1: float
     top5: float
+    reference_accuracy: float
+    accuracy: float
 
     @property
     def reference_perplexity(self) -> float:
@@ -97,14 +101,14 @@ def compare(parts: Iterable[Part]) -> TextLoss:
     Raises:
         ContractError: a prediction is not finite.
     """
-    found = np.concatenate([_compare_part(*part) for part in parts], axis=1)  # [5, N]
-    reference_nats, nats, kl, top1, top5 = found.mean(1).tolist()
-    return TextLoss(found.shape[1], reference_nats, nats, kl, float(found[2].max()), top1, top5)
+    found = np.concatenate([_compare_part(*part) for part in parts], axis=1)  # [7, N]
+    reference_nats, nats, kl, *shares = found.mean(1).tolist()
+    return TextLoss(found.shape[1], reference_nats, nats, kl, float(found[2].max()), *shares)
 
 
 def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return by position -log p and -log q of what came next, the divergence, and whether the most
-    probable agree.
+    """Return by position -log p and -log q of what came next, the divergence, whether the most
+    probable agree, the overlap of the five, and whether each side's most probable came next.
     """
     with np.errstate(invalid="ignore"):  # infinities become NaN, which is refused
         log_p, log_q = log_probabilities(p), log_probabilities(q)
@@ -120,7 +124,8 @@ def _compare_part(p: np.ndarray, q: np.ndarray, wanted: np.ndarray) -> np.ndarra
         )
     best_p, best_q = largest_ids(p, _TOP), largest_ids(q, _TOP)
     overlap = [len(np.intersect1d(a, b)) / len(a) for a, b in zip(best_p, best_q, strict=True)]
-    return np.stack([*nats, np.maximum(kl, 0), best_p[:, 0] == best_q[:, 0], overlap])
+    right = [best[:, 0] == wanted for best in (best_p, best_q)]
+    return np.stack([*nats, np.maximum(kl, 0), best_p[:, 0] == best_q[:, 0], overlap, *right])
 
 
 def log_probabilities(logits: np.ndarray) -> np.ndarray:

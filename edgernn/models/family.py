@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -87,6 +87,11 @@ class RecurrentModel(nn.Module):
     def parameter_count(self) -> int:
         """The numbers that were trained."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the places along an axis of the contract, by axis; of few models."""
+        return {}
 
     @property
     def open_time(self) -> bool:

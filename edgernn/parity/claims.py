@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NATS = (
     5e-3  # by which two processors may differ in a mean of -log p, of activations rounded to 8 bits
 )
+_ACCURACY = 0.02  # by which shares of right answers may differ
 # by which a divergence, or the relative error of a step, may be above what was recorded: other
 # inputs, processors
 _TIMES = 4.0
@@ -54,9 +55,21 @@ def loss_problem(subject: Subject, found: TextLoss) -> str:
         return ""
     apart = max(abs(record.before - found.reference_nats), abs(record.after - found.nats))
     near = apart <= _NATS and _is_near(record.mean_kl, found.mean_kl, _LEAST_KL)
+    near = near and _is_accurate(record, found)
     if record.tokens == found.tokens and near:
         return ""
     return f"the manifest says {_loss_words(record)}, and it is {_found_words(found)}"
+
+
+def _is_accurate(record: LossRecord, found: TextLoss) -> bool:
+    """Whether the recorded accuracies, where there are any, are those that are found, but for a few
+    positions at which two scores are nearly equal.
+    """
+    pairs = (
+        (record.reference_accuracy, found.reference_accuracy),
+        (record.accuracy, found.accuracy),
+    )
+    return all(said is None or abs(said - own) <= _ACCURACY for said, own in pairs)
 
 
 def output_loss_problem(subject: Subject, found: OutputLoss) -> str:

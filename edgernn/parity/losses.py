@@ -43,9 +43,11 @@ def _text(subject: Subject, loss: TextLoss, reference: Model, sample: Sample) ->
     at_most = f", at most {limit.perplexity:+.3%}" if math.isfinite(limit.perplexity) else ""
     most = f" (at most {limit.mean_kl:.0e})" if math.isfinite(limit.mean_kl) else ""
     least = f" (at least {limit.top1:.1%})" if limit.top1 else ""
+    labels = subject.family.writes is None
+    right = f"right {loss.reference_accuracy:.2%} to {loss.accuracy:.2%}, " if labels else ""
     detail = (
-        f"{loss.tokens} tokens: perplexity {perplexity_text(loss.reference_nats)} to "
-        f"{perplexity_text(loss.nats)} "
+        f"{loss.tokens} {'targets' if labels else 'tokens'}: {right}perplexity "
+        f"{perplexity_text(loss.reference_nats)} to {perplexity_text(loss.nats)} "
         f"({rise_text(loss.perplexity_change, digits=3)}{at_most}), KL mean "
         f"{loss.mean_kl:.1e}{most} "
         f"worst {loss.worst_kl:.1e}, top-1 {loss.top1:.2%}{least}, top-5 "

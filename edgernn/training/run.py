@@ -70,8 +70,10 @@ class Run:
 class TrainedTask(Task, Protocol):
     """A task whose loss can be judged."""
 
-    def unigram_entropy(self) -> float:
-        """Return the entropy in nats of how often each token occurs in the validation part."""
+    def unigram_entropy(self) -> float | None:
+        """Return the entropy in nats of how often each token occurs in the validation part; None
+        where nothing is guessed.
+        """
 
 
 def run_task(

@@ -153,10 +153,9 @@ def resume_run(
         try:
             setup = kind.model_validate(progress.setup)
         except (ValidationError, RecursionError) as error:
-            other = "captions" if command == "text" else "text"
             raise CheckpointError(
                 f"the run in {out} is none of edgernn train {command} ({first_line(error)}); "
-                f"where it is one of edgernn train {other}, resume it with that"
+                "resume it with the command of edgernn train that began it"
             ) from error
         found = _fingerprint_of(data, out, command)
         if progress.data not in {"", found}:

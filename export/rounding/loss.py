@@ -41,7 +41,7 @@ def measure_loss(
             "a largest CIDEr drop is given for a model that writes no captions; give a "
             "perplexity increase"
         )
-    if family.writes is None:
+    if not family.predicts:
         if budget != Budget():
             raise UsageError(
                 f"a largest loss is given, and a {family.noun} has no perplexity; leave it out"
@@ -74,6 +74,8 @@ def measure_loss(
         perplexity=loss.perplexity,
         reference_nats=loss.reference_nats,
         nats=loss.nats,
+        reference_accuracy=loss.reference_accuracy,
+        accuracy=loss.accuracy,
         mean_kl=loss.mean_kl,
         top1=loss.top1,
         allowed=limit.perplexity if budget == Budget() else budget.perplexity,
@@ -91,7 +93,7 @@ def measure_output_loss(
         ContractError: ``name``, the candidate, loses more than is promised.
     """
     family, sample = family_of(loaded.model.family), loaded.evaluation
-    if family.writes is not None or not sample:
+    if family.predicts or not sample:
         return None
     if family.count(sample, candidate.contract) < FEWEST:
         return None

@@ -37,6 +37,8 @@ PERFECT = TextLoss(
     worst_kl=0.0,
     top1=1.0,
     top5=1.0,
+    reference_accuracy=0.5,
+    accuracy=0.5,
 )
 
 

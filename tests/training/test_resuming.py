@@ -215,7 +215,7 @@ def test_another_commands_run_is_named(run: Path) -> None:
     shutil.copytree(run / "corpus", run / "pictures")
     with pytest.raises(
         CheckpointError,
-        match=r"is none of edgernn train captions .*where it is one of edgernn train text, resume",
+        match=r"is none of edgernn train captions .*resume it with the command",
     ):
         resume_captions(run)
 

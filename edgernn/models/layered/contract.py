@@ -40,9 +40,14 @@ def described_contract(config: NetworkConfig) -> Contract:
         built = build(config)
     _refuse_unused(config)
     try:
-        return _Writer(config, built).contract()
+        contract = _Writer(config, built).contract()
     except ValidationError as error:
         raise UsageError(f"the network has no step contract: {first_line(error)}") from error
+    for axis, names in config.labels.items():
+        if contract.sizes.get(axis) != len(names):
+            size = contract.sizes.get(axis, "not in the contract")
+            raise UsageError(f"labels names {len(names)} places of {axis}, whose size is {size}")
+    return contract
 
 
 def _refuse_unused(config: NetworkConfig) -> None:

@@ -38,16 +38,17 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from torch import nn
 
 from edgernn.contract import BATCH, TIME, Contract, Decoding, Record
 from edgernn.contract.records import refuse
 from edgernn.contract.spec import AxisName, DType, Size, TensorName
 from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.families.table import TABLE as FAMILIES
 from edgernn.models.language import start_tokens
 from edgernn.models.layered.contract import described_contract
 from edgernn.models.layered.table import KINDS
@@ -56,6 +57,12 @@ from edgernn.wording import expected_one_of
 LayerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ValueName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
 _MOST_LAYERS = 256
+
+
+def _known_family(word: str) -> str:
+    if word not in FAMILIES:
+        raise ValueError(expected_one_of(word, FAMILIES))
+    return word
 
 
 class Port(Record):
@@ -95,9 +102,10 @@ class NetworkConfig(Record):
         first: state → the value of ``encode`` that is its first value.
         axes: output or context → its axes, where they are to be called otherwise.
         writes: how a host writes text with it.
+        labels: axis → the names of its places, as of the classes of a classifier.
     """
 
-    family: Literal["language", "captioner", "module"]
+    family: Annotated[str, AfterValidator(_known_family)]
     inputs: Annotated[tuple[Port, ...], Field(min_length=1, max_length=64)]
     given: Annotated[tuple[Port, ...], Field(max_length=64)] = ()
     sizes: dict[AxisName, Size] = Field(default_factory=dict)
@@ -108,6 +116,7 @@ class NetworkConfig(Record):
     first: dict[TensorName, ValueName] = Field(default_factory=dict)
     axes: dict[TensorName, tuple[AxisName, ...]] = Field(default_factory=dict)
     writes: Decoding | None = None
+    labels: dict[AxisName, tuple[str, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _values_are_there(self) -> NetworkConfig:

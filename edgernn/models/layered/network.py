@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +92,11 @@ class Network(RecurrentModel):
                 else torch.zeros(shape, device=device)
             )
         return tuple(state)
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """See ``RecurrentModel.labels``."""
+        return self.config.labels
 
     @property
     def open_time(self) -> bool:

@@ -1,0 +1,155 @@
+"""The options that every ``edgernn train`` on examples takes, and the run that they lead to: a
+command of a kind says only what is its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import typing
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from edgernn.cli.choices import completing, device_names
+from edgernn.cli.config import Config, settings_of
+from edgernn.cli.output import progress_console, tell
+from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
+
+Asked = tuple[BaseModel, BaseModel]  # where the examples come from; network and loss
+_budget, _course = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("The budget", "Optimisation")
+)
+
+
+def _shared(
+    minutes: Annotated[float | None, _budget(help="Minutes of training.")] = None,
+    steps: Annotated[int | None, _budget(help="Optimiser steps.")] = None,
+    epochs: Annotated[float | None, _budget(help="Passes over the examples.")] = None,
+    evaluations: Annotated[int, _budget(help="Validation measurements in a run.")] = 8,
+    patience: Annotated[int, _budget(help="Stop after so many without a better one; 0 never.")] = 0,
+    batch: Annotated[int, _course(help="Examples of a batch, over all processes.")] = 64,
+    learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 2e-3,
+    weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
+    clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
+    mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of weights, order, dropout and samples.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")
+    ] = None,
+    config: Config = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Hold the options that are shared; never called."""
+
+
+def trains(
+    command: str, *, minutes: float, **defaults: Any
+) -> Callable[[Callable[..., Asked]], Callable[..., None]]:
+    """Make a function of a kind's own options a command that trains.
+
+    The function has the parameter ``out``, returns where the examples come from and what network
+    and loss are made of, and is called for a new run alone.
+
+    Args:
+        command: of ``edgernn train``, a row of ``training/kinds.py``.
+        minutes: of a run that is given no budget.
+        defaults: of shared options, by their names, where they are others: ``batch=32``.
+    """
+
+    def decorate(asked: Callable[..., Asked]) -> Callable[..., None]:
+        own = _parameters(asked)
+
+        @training()
+        def run(context: typer.Context, out: Path, **given: Any) -> None:
+            began = time.perf_counter()  # before torch is loaded, which the minutes count, too
+            _run(
+                context,
+                out,
+                asked,
+                {n: given[n] for n in own if n in given},
+                command,
+                minutes,
+                began,
+            )
+
+        shared = {
+            name: p.replace(default=defaults.get(name, p.default))
+            for name, p in _parameters(_shared).items()
+        }
+        here = inspect.Parameter(
+            "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+        )
+        parameters = {"context": here, **own, **shared}
+        signature = inspect.Signature(
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters.values()]
+        )
+        made: Any = run
+        made.__signature__ = signature
+        made.__annotations__ = {name: p.annotation for name, p in parameters.items()}
+        made.__name__, made.__doc__ = asked.__name__, asked.__doc__
+        if hasattr(made, "__wrapped__"):
+            del made.__wrapped__
+        command_of: Callable[..., None] = made
+        return command_of
+
+    return decorate
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a function, their annotations evaluated."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    found = inspect.signature(function).parameters
+    return {name: p.replace(annotation=hints[name]) for name, p in found.items()}
+
+
+def _run(
+    context: typer.Context,
+    out: Path,
+    asked: Callable[..., Asked],
+    own: dict[str, Any],
+    command: str,
+    minutes: float,
+    began: float,
+) -> None:
+    from edgernn.training.kinds import kind_of
+    from edgernn.training.run_examples import resume_examples, train_examples
+    from edgernn.training.terminal import Terminal
+
+    reporter, given = Terminal(progress_console()), context.params
+    kind = kind_of(command)
+    if given["resume"]:
+        refuse_changes(context)
+        budget = budget_of(**{name: given[name] for name in ("minutes", "steps", "epochs")})
+        made = resume_examples(
+            kind,
+            out,
+            budget=budget,
+            threads=given["threads"],
+            device=given["device"],
+            reporter=reporter,
+        )
+    else:
+        options = options_of(context, default_minutes=minutes)
+        data, setup = asked(out=out, **own)
+        made = train_examples(
+            kind,
+            data,
+            out,
+            options=options,
+            setup=setup,
+            device=given["device"],
+            reporter=reporter,
+            tell=tell,
+            settings=settings_of(context),
+            began=began,
+        )
+    finish(made, command, as_json=given["as_json"])

@@ -1,0 +1,130 @@
+"""A set of examples: arrays by name, each with one row an example, in a folder that training reads.
+
+    examples.json            where they come from, which arrays are ragged, and what else is said
+    SPLIT.NAME.npy           the array NAME of the split SPLIT, [N, …]
+
+A ragged array has a row of each example padded to the longest of the split; ``ragged`` says which
+array holds the lengths of its second axis.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn import storage
+from edgernn.errors import DataError
+from edgernn.storage import strict_json
+
+DESCRIPTION = "examples.json"
+TRAIN, VALIDATION = "train", "validation"
+_MOST_BYTES = 64 << 20  # of the description
+_POOL = 32  # batches that are sorted by length together
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleSet:
+    """Examples, read-only.
+
+    Attributes:
+        parts: split → its arrays by name, each ``[N, …]``, memory-mapped.
+        source: where they come from; say it beside every score.
+        ragged: array → the array of the lengths of its second axis.
+        about: what else is said of them, as JSON holds it: the labels' names, sizes.
+    """
+
+    parts: Mapping[str, Arrays]
+    source: str
+    ragged: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def count(self, split: str) -> int:
+        """Return how many examples a split has."""
+        return len(next(iter(self.parts[split].values())))
+
+    def batch(self, split: str, rows: np.ndarray | slice) -> dict[str, np.ndarray]:
+        """Return some examples of a split; ragged arrays are as long as the longest of them."""
+        own = {name: np.array(array[rows]) for name, array in self.parts[split].items()}
+        for name, lengths in self.ragged.items():
+            own[name] = own[name][:, : int(own[lengths].max(initial=0))]
+        return own
+
+    def order(self, *, batch: int, seed: tuple[int, ...]) -> Iterator[np.ndarray]:
+        """Yield the rows ``[batch]`` of each batch of one pass over the training split, shuffled by
+        ``seed``; examples of about one length go together. What does not fill a batch is left for
+        another pass.
+        """
+        random, count = np.random.default_rng(seed), self.count(TRAIN)
+        order = random.permutation(count)
+        lengths = next(iter(self.ragged.values()), None)
+        if lengths is not None:
+            size, own = batch * _POOL, self.parts[TRAIN][lengths]
+            pools = (order[at : at + size] for at in range(0, count, size))
+            order = np.concatenate([pool[np.argsort(own[pool], kind="stable")] for pool in pools])
+        starts = random.permutation(count // batch) * batch
+        for start in starts:
+            yield order[start : start + batch]
+
+    @classmethod
+    def write(
+        cls,
+        folder: Path,
+        parts: Mapping[str, Arrays],
+        *,
+        source: str,
+        ragged: Mapping[str, str] | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> ExampleSet:
+        """Write a set into the new ``folder``, and open it.
+
+        Raises:
+            DataError: a split has no example, or its arrays have other numbers of rows.
+        """
+        folder.mkdir(parents=True)
+        for split, arrays in parts.items():
+            counts = {name: len(array) for name, array in arrays.items()}
+            if len(set(counts.values())) != 1 or not min(counts.values()):
+                told = ", ".join(f"{count} of {name}" for name, count in counts.items())
+                raise DataError(
+                    f"{source} has {told or 'nothing'} in the {split} part, expected one or more "
+                    "examples; give more of them"
+                )
+            for name, array in arrays.items():
+                with (folder / f"{split}.{name}.npy").open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+        names = {split: sorted(arrays) for split, arrays in parts.items()}
+        told = {"source": source, "parts": names, "ragged": ragged or {}, "about": about or {}}
+        storage.write_json(folder / DESCRIPTION, told)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> ExampleSet:
+        """Open a set.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        path = folder / DESCRIPTION
+        try:
+            told: Any = strict_json.parse_object(storage.read_bytes(path, most=_MOST_BYTES))
+            parts = {
+                str(split): {
+                    str(name): np.load(
+                        folder / f"{split}.{name}.npy", mmap_mode="r", allow_pickle=False
+                    )
+                    for name in names
+                }
+                for split, names in told["parts"].items()
+            }
+            return cls(parts, told["source"], told["ragged"], told["about"])
+        except (OSError, ValueError, KeyError, AttributeError, json.JSONDecodeError) as error:
+            raise DataError(
+                f"the examples in {folder} are missing or damaged ({error}); train again"
+            ) from error
