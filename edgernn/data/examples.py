@@ -100,8 +100,13 @@ class ExampleSet:
                 with (folder / f"{split}.{name}.npy").open("wb") as file:
                     np.save(file, array, allow_pickle=False)
         names = {split: sorted(arrays) for split, arrays in parts.items()}
-        told = {"source": source, "parts": names, "ragged": ragged or {}, "about": about or {}}
-        storage.write_json(folder / DESCRIPTION, told)
+        description = {
+            "source": source,
+            "parts": names,
+            "ragged": ragged or {},
+            "about": about or {},
+        }
+        storage.write_json(folder / DESCRIPTION, description)
         return cls.open(folder)
 
     @classmethod

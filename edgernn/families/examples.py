@@ -92,8 +92,10 @@ class ExamplesFamily(Family):
         lengths, target = sample[LENGTHS], sample[TARGET]
         steps = np.arange(int(lengths.max()))  # [T]
         if self.each_step:
-            return (steps < lengths[:, None]) & (target[:, : len(steps)] != NOTHING)
-        return (steps == lengths[:, None] - 1) & (target != NOTHING)[:, None]
+            found: np.ndarray = (steps < lengths[:, None]) & (target[:, : len(steps)] != NOTHING)
+        else:
+            found = (steps == lengths[:, None] - 1) & (target != NOTHING)[:, None]
+        return found
 
     def spared(self, sample: Sample, contract: Contract) -> Sample | None:
         """See ``Family.spared``."""
