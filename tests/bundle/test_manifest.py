@@ -69,6 +69,7 @@ FULL = Manifest(
         ),
     ),
     tokenizer=TokenizerEntry(kind="char", vocabulary_size=3),
+    labels={"vocab": ("no", "yes", "perhaps")},
     golden="golden.safetensors",
     initial_state="initial_state.safetensors",
     reference="reference",
@@ -456,3 +457,11 @@ def test_the_schema_names_what_a_reader_needs() -> None:
     assert schema["additionalProperties"] is False
     assert {"contract", "artifacts", "files", "provenance"} <= set(schema["required"])
     assert set(content()) == set(schema["properties"])
+
+
+@pytest.mark.parametrize("names", [["no", "yes"], ["no", "no", "yes"]])
+def test_labels_name_each_place_once(names: list[str]) -> None:
+    raw = content()
+    raw["labels"]["vocab"] = names
+    with pytest.raises(BundleError, match="labels names 2 places of vocab, whose size is 3"):
+        parse_manifest(json.dumps(raw), source="a bundle")
