@@ -1,0 +1,1 @@
+"""Examples with a label each, one of a few classes: texts, and clips of frames."""
