@@ -77,6 +77,13 @@ def token_names() -> list[str]:
     return ["char", "byte", "word", "bpe"]
 
 
+def way_names() -> list[str]:
+    """Return what ``--between`` takes."""
+    from edgernn.models.between import BETWEEN
+
+    return list(BETWEEN)
+
+
 def conditioning_names() -> list[str]:
     """Return what ``--conditioning`` takes."""
     from edgernn.families.captioner import CONDITIONINGS

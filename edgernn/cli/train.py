@@ -17,6 +17,7 @@ from edgernn.cli.choices import (
     one_of,
     read_share,
     token_names,
+    way_names,
 )
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console
@@ -61,7 +62,13 @@ def text(
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
     cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
     hidden: Annotated[int, _model(help="Width of a layer.")] = 256,
-    layers: Annotated[int, _model(help="Layers, 1 to 5.")] = 2,
+    layers: Annotated[int, _model(help="Layers, 1 to 256.")] = 2,
+    between: Annotated[
+        str,
+        _model(
+            help="What passes between layers: plain, residual or highway.", **completing(way_names)
+        ),
+    ] = "plain",
     embedding: Annotated[
         int | None, _model(help="Width of a token vector; default 64, tied: hidden.")
     ] = None,
@@ -115,6 +122,7 @@ def text(
         return
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
     model |= {
+        "between": between,
         "embedding": (hidden if tied else 64) if embedding is None else embedding,
         "learned_initial_state": learned_state,
     }

@@ -15,7 +15,7 @@ The sums are the same numbers in another order. How each cell is made compact st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,15 +35,19 @@ class CompactStack(nn.Module):
         cells: of each layer, of a kind that ``is_compact``; their weights are copied.
         folded: the first layer's input is its gate pre-activations, as ``input_table`` gives them,
             not ``x``.
+        ways: past each layer but the first, see ``models.deep``; none where they are plain.
     """
 
-    def __init__(self, cells: Sequence[Cell], *, folded: bool = False) -> None:
+    def __init__(
+        self, cells: Sequence[Cell], *, folded: bool = False, ways: Iterable[nn.Module] = ()
+    ) -> None:
         super().__init__()
         made = []
         for index, cell in enumerate(cells):
             kind, gated = _compact(cell)
             made.append(kind(gated, folded=folded and index == 0))
         self.layers = nn.ModuleList(made)
+        self.ways = nn.ModuleList(ways)
 
     def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> tuple[Tensor, State]:
         """Run ``x [B, 1, I]`` (folded: ``[B, 1, gH]``) from ``state``, each ``[L, B, H]``.
@@ -52,16 +56,18 @@ class CompactStack(nn.Module):
         get from ``x``.
 
         Returns:
-            The top layer's ``[B, 1, H]``, and the state after the step.
+            What the top passes up, ``[B, 1, H]``, and the state after the step.
         """
         if x.shape[1] != 1:
             raise ValueError(f"the step face takes one time step, got {x.shape[1]}")
         y = x.transpose(0, 1)  # [1, B, I]
         before = zip(*(_by_layer(tensor, len(self.layers)) for tensor in state), strict=True)
         after: list[State] = []
-        for layer, tensors in zip(self.layers, before, strict=True):
-            after.append(layer(y, tensors, None if gates is None or after else gates.unsqueeze(0)))
-            y = after[-1][0]  # [1, B, H]
+        for index, (layer, tensors) in enumerate(zip(self.layers, before, strict=True)):
+            added = None if gates is None or after else gates.unsqueeze(0)
+            after.append(layer(y, tensors, added))
+            made = after[-1][0]  # [1, B, H]
+            y = self.ways[index - 1](y, made) if index and len(self.ways) else made
         top = y.transpose(0, 1)  # [B, 1, H]
         return top, tuple(_together(tensors) for tensors in zip(*after, strict=True))
 

@@ -18,14 +18,21 @@ from edgernn.contract import Contract, Decoding, Record
 from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.language import language_contract
+from edgernn.models.between import Between
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, input_table, is_compact, table_pays
+from edgernn.models.deep import DeepStack
 from edgernn.models.family import RecurrentModel
-from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, zero_state
+from edgernn.models.recurrent import (
+    MAX_LAYERS,
+    CellStack,
+    RecurrentStack,
+    make_stack,
+    zero_state,
+)
 from edgernn.wording import expected_one_of
 
-MAX_LAYERS = 5
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
 
 
@@ -40,6 +47,7 @@ class LanguageConfig(Record):
 
     ``embedding`` is the width of a token's vector; with ``tied`` weights it must equal ``hidden``.
     ``dropout`` acts on the embedding, between layers and before the head, in training only.
+    ``between`` says what passes between the layers, see ``models.between``.
     """
 
     vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
@@ -47,6 +55,7 @@ class LanguageConfig(Record):
     embedding: int = Field(default=64, ge=1, le=MAX_WIDTH)
     hidden: int = Field(default=256, ge=1, le=MAX_WIDTH)
     layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
+    between: Between = "plain"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     tied: bool = False
     learned_initial_state: bool = False
@@ -86,12 +95,13 @@ class LanguageModel(RecurrentModel):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
-        self.recurrent: RecurrentStack | CellStack | CompactStack = make_stack(
+        self.recurrent: RecurrentStack | CellStack | DeepStack | CompactStack = make_stack(
             config.cell,
             config.embedding,
             hidden=config.hidden,
             layers=config.layers,
             dropout=config.dropout,
+            between=config.between,
         )
         self.head = nn.Linear(config.hidden, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
@@ -130,7 +140,7 @@ class LanguageModel(RecurrentModel):
     @property
     def open_time(self) -> bool:
         """See ``RecurrentModel.open_time``; a fused layer runs over time."""
-        return isinstance(self.recurrent, RecurrentStack)
+        return not isinstance(self.recurrent, CompactStack) and self.recurrent.open_time
 
     def folding_pays(self, bits: int) -> bool:
         """See ``RecurrentModel.folding_pays``; the table itself is stored in 8 bits, of which a
@@ -156,7 +166,7 @@ class LanguageModel(RecurrentModel):
             if folded:
                 table = input_table(cells[0], self.embedding.weight.detach())  # [V, gH]
                 self.embedding = nn.Embedding.from_pretrained(table)
-            self.recurrent = CompactStack(cells, folded=folded)
+            self.recurrent = CompactStack(cells, folded=folded, ways=self.recurrent.ways)
         return self
 
     def _zeros(self, batch: int) -> State:

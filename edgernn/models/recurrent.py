@@ -3,7 +3,8 @@
 The **fused** face is torch's own layer (``nn.LSTM``, ``nn.GRU``, ``nn.RNN``): any number of time
 steps T in one call. The **step** face takes the cells' steps one after another, with no recurrent
 operator, for runtimes whose recurrent operators are missing, slow or not quantisable. A cell for
-which torch has no layer has the step face alone. The cells are in ``models.cells``.
+which torch has no layer has the step face alone. The cells are in ``models.cells``; stacks whose
+layers have a way past them, as ``between`` says, in ``models.deep``.
 
 Shapes: B batch, T time, L layers, H hidden, I input. A state is a tuple of ``[L, B, H]`` tensors in
 the order of the cell's ``states``; a cell may have states of other widths, see ``state_widths``.
@@ -12,6 +13,8 @@ the order of the cell's ``states``; a cell may have states of other widths, see 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +23,9 @@ from edgernn.errors import UsageError
 from edgernn.models.cells.base import Cell, State
 from edgernn.models.cells.options import read_options
 from edgernn.models.cells.table import cell_class
+from edgernn.models.deep import DeepStack, ways
+
+MAX_LAYERS = 256
 
 
 class RecurrentStack(nn.Module):
@@ -29,6 +35,9 @@ class RecurrentStack(nn.Module):
     Raises:
         UsageError: torch has no layer for ``cell``.
     """
+
+    open_time: ClassVar[bool] = True
+    ways: ClassVar[Sequence[nn.Module]] = ()
 
     def __init__(
         self, cell: str, inputs: int, *, hidden: int, layers: int, dropout: float = 0.0
@@ -50,6 +59,10 @@ class RecurrentStack(nn.Module):
     def cells(self) -> list[Cell]:
         """Return the layers as cells, which share the parameters."""
         return [self.cell.from_fused(self.fused, layer) for layer in range(self.fused.num_layers)]
+
+    def by_cell(self) -> CellStack:
+        """Return the step face, which shares the parameters."""
+        return CellStack(self.cells())
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Run ``x [B, T, I]`` from ``state``; return the top layer's ``[B, T, H]`` and the state
@@ -74,6 +87,9 @@ class CellStack(nn.Module):
             checkpoints of captioners do, not by layer and part (``layers.0.from_input.weight``).
     """
 
+    open_time: ClassVar[bool] = False
+    ways: ClassVar[Sequence[nn.Module]] = ()
+
     def __init__(
         self, cells: Sequence[Cell], *, dropout: float = 0.0, by_part: bool = False
     ) -> None:
@@ -87,6 +103,10 @@ class CellStack(nn.Module):
     def cells(self) -> list[Cell]:
         """Return the layers."""
         return list(self.layers)  # type: ignore[arg-type]
+
+    def by_cell(self) -> CellStack:
+        """Return the step face, which shares the parameters."""
+        return CellStack(self.cells())
 
     def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> tuple[Tensor, State]:
         """Run ``x [B, T, I]`` from ``state``; return the top layer's ``[B, T, H]`` and the state
@@ -122,9 +142,10 @@ def make_stack(
     layers: int,
     dropout: float = 0.0,
     options: Mapping[str, str] | None = None,
-) -> RecurrentStack | CellStack:
+    between: str = "plain",
+) -> RecurrentStack | CellStack | DeepStack:
     """Return L fresh layers of ``cell``: the fused face where torch has a layer for it, else the
-    step face.
+    step face; of layers that are not plain, a deep stack of them.
 
     Args:
         cell: a row of ``models.cells.table``.
@@ -134,17 +155,23 @@ def make_stack(
         dropout: acts between the layers, in training.
         options: the cell's, as text by name; with other values than its defaults it has the step
             face alone.
+        between: one of ``models.between.BETWEEN``: what passes between the layers.
 
     Raises:
         UsageError: an unknown cell, or an option that it has not, or a value that does not fit.
     """
     kind = cell_class(cell)
     read = read_options(kind.options_kind, options or {})
+    width = kind.widths(hidden, read)[0]
+    if past := ways(between, width, layers):
+        alone = partial(make_stack, cell, hidden=hidden, layers=1, options=options)
+        each = [alone(width if layer else inputs) for layer in range(layers)]
+        return DeepStack(each, past, dropout=dropout)
     if kind.fused is not None and read == kind.options_kind():
         return RecurrentStack(cell, inputs, hidden=hidden, layers=layers, dropout=dropout)
-    output, further = kind.widths(hidden, read)[0], {"options": read} if options else {}
+    further = {"options": read} if options else {}
     stack = CellStack(
-        [kind(output if layer else inputs, hidden, **further) for layer in range(layers)],
+        [kind(width if layer else inputs, hidden, **further) for layer in range(layers)],
         dropout=dropout,
     )
     for made in stack.cells():

@@ -17,7 +17,8 @@ from torch import Tensor
 from edgernn.families.language import language_contract
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import FUSED, cell_class
-from edgernn.models.language import MAX_LAYERS, LanguageConfig, LanguageModel
+from edgernn.models.language import LanguageConfig, LanguageModel
+from edgernn.models.recurrent import MAX_LAYERS
 from edgernn.sessions.torch_kernels import plain_kernels
 
 MakeModel = Callable[..., LanguageModel]

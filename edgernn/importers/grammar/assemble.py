@@ -59,7 +59,7 @@ def _refuse_other_size(table: Matrix, tokenizer: Tokenizer) -> None:
 
 
 def _most_layers() -> int:
-    from edgernn.models.language import MAX_LAYERS
+    from edgernn.models.recurrent import MAX_LAYERS
 
     return MAX_LAYERS
 

@@ -24,7 +24,6 @@ Extent = (
     Size | AxisName
 )  # a size, or the name of an axis of ``sizes``, which the result's axis gets
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
-MAX_LAYERS = 16
 
 
 class Options(Record):

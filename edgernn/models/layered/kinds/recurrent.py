@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from edgernn.contract import LAYERS
 from edgernn.errors import UsageError
+from edgernn.models.between import Between
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, input_table, is_compact
+from edgernn.models.deep import DeepStack
 from edgernn.models.layered.layer import (
-    MAX_LAYERS,
     Extent,
     Kept,
     LayerModule,
@@ -27,7 +28,13 @@ from edgernn.models.layered.layer import (
     read_options,
 )
 from edgernn.models.layered.values import BATCH_AXIS, Axis, Value
-from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, state_widths
+from edgernn.models.recurrent import (
+    MAX_LAYERS,
+    CellStack,
+    RecurrentStack,
+    make_stack,
+    state_widths,
+)
 from edgernn.wording import expected_one_of
 
 HIDDEN = "hidden"
@@ -41,12 +48,14 @@ def _known_cell(name: str) -> str:
 
 class RecurrentOptions(Options):
     """``hidden`` is H; ``first`` says whether the first state is zeros or among the parameters;
-    ``cell_options`` are the cell's own.
+    ``cell_options`` are the cell's own; ``between`` says what passes between its layers, see
+    ``models.between``.
     """
 
     cell: Annotated[str, AfterValidator(_known_cell)]
     hidden: Extent
     layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
+    between: Between = "plain"
     first: Literal["zeros", "stored"] = "zeros"
     cell_options: dict[str, str] = Field(default_factory=dict)
 
@@ -60,7 +69,8 @@ class Recurrent(LayerModule):
     the step is recurrent; one of another width than H has the axis ``h_width``.
 
     The parameters are ``stack.fused.weight_ih_l0`` and so on, as torch's layer has them, of a cell
-    without one ``stack.layers.0.…``; stored first values ``first.h [L, 1, H]``. See
+    without one ``stack.layers.0.…``; where layers are not plain, of each ``stack.layers.0.fused.…``
+    and of the ways ``stack.ways.0.…``. Stored first values are ``first.h [L, 1, H]``. See
     ``tensors.recurrent_tensors``.
     """
 
@@ -74,16 +84,17 @@ class Recurrent(LayerModule):
         cell, hidden = cell_class(options.cell), place.axis(options.hidden, HIDDEN).size or 0
         self.inputs = place.width()
         self.kept = kept_states(place)
-        self.stack: RecurrentStack | CellStack | CompactStack = make_stack(
+        self.stack: RecurrentStack | CellStack | DeepStack | CompactStack = make_stack(
             options.cell,
             self.inputs,
             hidden=hidden,
             layers=options.layers,
             options=options.cell_options,
+            between=options.between,
         )
         self.results = {"": place.inputs[0].over(self.kept[0].value.axes[-1])}
         self.one_step = len(place.inputs) > 1
-        self.by_cell: CellStack | None = None
+        self.by_cell: CellStack | DeepStack | None = None
         if self.one_step:
             gates = cell.gates * hidden
             if not gates or place.width(1) != gates:
@@ -91,7 +102,7 @@ class Recurrent(LayerModule):
                     f"its second input is {place.inputs[1].told()}, expected {gates} values, as "
                     f"the gates of {options.cell} have"
                 )
-            self.by_cell = CellStack(self.stack.cells())  # which share the parameters
+            self.by_cell = self.stack.by_cell()  # which share the parameters
         self.gate_rows = cell.gates * hidden
         self.first = nn.ParameterDict()
         for state in self.kept if options.first == "stored" else ():
@@ -101,7 +112,8 @@ class Recurrent(LayerModule):
     @property
     def open_time(self) -> bool:
         """See ``LayerModule.open_time``; a fused layer runs over time."""
-        return isinstance(self.stack, RecurrentStack) and not self.one_step
+        fused = not isinstance(self.stack, CompactStack) and self.stack.open_time
+        return fused and not self.one_step
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""
@@ -138,7 +150,7 @@ class Recurrent(LayerModule):
         """
         assert not isinstance(self.stack, CompactStack)
         cells = self.stack.cells()
-        self.stack = CompactStack(cells, folded=True)
+        self.stack = CompactStack(cells, folded=True, ways=self.stack.ways)
         return input_table(cells[0], embedding)
 
     def step_face(self) -> None:
@@ -147,7 +159,7 @@ class Recurrent(LayerModule):
             return
         cells = self.stack.cells()
         if is_compact(cells):
-            self.stack, self.by_cell = CompactStack(cells), None
+            self.stack, self.by_cell = CompactStack(cells, ways=self.stack.ways), None
 
 
 def kept_states(place: Place) -> tuple[Kept, ...]:
