@@ -13,11 +13,16 @@ CELL_STATES = {
     "rnn": _ONE,
     "rnn_relu": _ONE,
     "gru_before": _ONE,
+    "gru_normalised": _ONE,
     "lstm_peephole": _TWO,
     "lstm_coupled": _TWO,
     "lstm_maxout": _TWO,
     "lstm_normalised": _TWO,
     "lstm_projected": _TWO,
+    "mut1": _ONE,
+    "mut2": _ONE,
+    "mut3": _ONE,
+    "nas": _TWO,
 }
 
 

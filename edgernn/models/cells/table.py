@@ -24,11 +24,16 @@ FUSED = {
 CELLS = {
     **FUSED,
     "gru_before": "edgernn.models.cells.gru_before:GRUBefore",
+    "gru_normalised": "edgernn.models.cells.gru_normalised:NormalisedGRU",
     "lstm_peephole": "edgernn.models.cells.lstm_peephole:PeepholeLSTM",
     "lstm_coupled": "edgernn.models.cells.lstm_coupled:CoupledLSTM",
     "lstm_maxout": "edgernn.models.cells.lstm_maxout:MaxoutLSTM",
     "lstm_normalised": "edgernn.models.cells.lstm_normalised:NormalisedLSTM",
     "lstm_projected": "edgernn.models.cells.lstm_projected:ProjectedLSTM",
+    "mut1": "edgernn.models.cells.mut1:MUT1",
+    "mut2": "edgernn.models.cells.mut2:MUT2",
+    "mut3": "edgernn.models.cells.mut3:MUT3",
+    "nas": "edgernn.models.cells.nas:NAS",
 }
 
 

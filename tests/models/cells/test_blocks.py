@@ -16,8 +16,16 @@ INPUT, HIDDEN, LAYERS = 3, 4, 2
 
 APART = {  # of a cell: what it has beside the two linear layers
     "gru_before": ("from_reset.weight", "from_reset.bias"),
+    "gru_normalised": tuple(
+        f"{norm}.{kind}"
+        for norm in ("input_norm", "hidden_norm", "input_norm_n", "hidden_norm_n")
+        for kind in ("weight", "bias")
+    ),
     "lstm_peephole": ("p_i", "p_f", "p_o"),
     "lstm_projected": ("projection.weight",),
+    "mut1": ("from_reset.weight", "from_reset.bias"),
+    "mut2": ("from_reset.weight", "from_reset.bias"),
+    "mut3": ("from_reset.weight", "from_reset.bias", "from_squashed.weight"),
     "lstm_normalised": tuple(
         f"{norm}_norm.{kind}" for norm in ("input", "hidden", "cell") for kind in ("weight", "bias")
     ),

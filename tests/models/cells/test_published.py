@@ -31,6 +31,10 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
 def fifth(x: np.ndarray) -> np.ndarray:
     return np.clip(0.2 * x + 0.5, 0, 1)
 
@@ -59,7 +63,7 @@ def gru_before(
 
 
 def gru_before_of_keras_2(p: Weights, x: np.ndarray, state: States) -> States:
-    return gru_before(p, x, state, fifth, lambda a: np.maximum(a, 0))
+    return gru_before(p, x, state, fifth, relu)
 
 
 def lstm_of_keras_2(p: Weights, x: np.ndarray, state: States) -> States:
@@ -97,29 +101,117 @@ def lstm_projected(p: Weights, x: np.ndarray, state: States) -> States:
     return [(sigmoid(o) * np.tanh(c)) @ p["projection.weight"].T, c]
 
 
-def lstm_normalised(p: Weights, x: np.ndarray, state: States, epsilon: float = 1e-5) -> States:
+def normalised(p: Weights, name: str, a: np.ndarray, epsilon: float = 1e-5) -> np.ndarray:
+    centred = a - a.mean(1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(1, keepdims=True) + epsilon)
+    return centred / deviation * p[f"{name}.weight"] + p[f"{name}.bias"]
+
+
+def lstm_normalised(p: Weights, x: np.ndarray, state: States) -> States:
     """Ba et al. 2016, equations 20 to 22 of the supplement."""
-
-    def norm(name: str, a: np.ndarray) -> np.ndarray:
-        centred = a - a.mean(1, keepdims=True)
-        deviation = np.sqrt((centred**2).mean(1, keepdims=True) + epsilon)
-        return centred / deviation * p[f"{name}.weight"] + p[f"{name}.bias"]
-
     h, c = state
-    a = norm("input_norm", x @ p["from_input.weight"].T)
-    a = a + norm("hidden_norm", h @ p["from_hidden.weight"].T)
+    a = normalised(p, "input_norm", x @ p["from_input.weight"].T)
+    a = a + normalised(p, "hidden_norm", h @ p["from_hidden.weight"].T)
     i, f, g, o = np.split(a, 4, axis=1)
     new = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return [sigmoid(o) * np.tanh(norm("cell_norm", new)), new]
+    return [sigmoid(o) * np.tanh(normalised(p, "cell_norm", new)), new]
+
+
+def gru_normalised(p: Weights, x: np.ndarray, state: States) -> States:
+    """Ba et al. 2016, the GRU of the supplement."""
+    (h,), width = state, state[0].shape[1]
+    from_x, from_h = x @ p["from_input.weight"].T, h @ p["from_hidden.weight"].T
+    a = normalised(p, "input_norm", from_x[:, : 2 * width])
+    a = a + normalised(p, "hidden_norm", from_h[:, : 2 * width])
+    z, r = sigmoid(a[:, :width]), sigmoid(a[:, width:])
+    reset = r * normalised(p, "hidden_norm_n", from_h[:, 2 * width :])
+    n = np.tanh(normalised(p, "input_norm_n", from_x[:, 2 * width :]) + reset)
+    return [(1 - z) * h + z * n]
+
+
+def rows(p: Weights, name: str, block: int, width: int, x: np.ndarray) -> np.ndarray:
+    """W x of one block of rows, without its bias."""
+    return x @ p[f"{name}.weight"][block * width : (block + 1) * width].T
+
+
+def mut1(p: Weights, x: np.ndarray, state: States) -> States:
+    """Jozefowicz et al. 2015, section 4, where x is as wide as h once it is P x."""
+    (h,), width = state, state[0].shape[1]
+    b_z, b_r, b_x = np.split(p["from_input.bias"], 3)
+    z = sigmoid(rows(p, "from_input", 0, width, x) + b_z)
+    r = sigmoid(
+        rows(p, "from_input", 1, width, x) + b_r + h @ p["from_hidden.weight"].T
+        + p["from_hidden.bias"]
+    )  # fmt: skip
+    own = np.tanh(rows(p, "from_input", 2, width, x) + b_x)
+    new = np.tanh((r * h) @ p["from_reset.weight"].T + own + p["from_reset.bias"])
+    return [new * z + h * (1 - z)]
+
+
+def mut2(p: Weights, x: np.ndarray, state: States) -> States:
+    """Jozefowicz et al. 2015, section 4."""
+    (h,), width = state, state[0].shape[1]
+    (b_z, b_r, b_n), (u_z, u_r) = np.split(p["from_input.bias"], 3), np.split(
+        p["from_hidden.bias"], 2
+    )  # fmt: skip
+    z = sigmoid(
+        rows(p, "from_input", 0, width, x) + rows(p, "from_hidden", 0, width, h) + b_z + u_z
+    )
+    r = sigmoid(
+        rows(p, "from_input", 1, width, x) + rows(p, "from_hidden", 1, width, h) + b_r + u_r
+    )
+    own = rows(p, "from_input", 2, width, x) + b_n
+    new = np.tanh((r * h) @ p["from_reset.weight"].T + own + p["from_reset.bias"])
+    return [new * z + h * (1 - z)]
+
+
+def mut3(p: Weights, x: np.ndarray, state: States) -> States:
+    """Jozefowicz et al. 2015, section 4."""
+    (h,), width = state, state[0].shape[1]
+    b_z, b_r, b_n = np.split(p["from_input.bias"], 3)
+    z = sigmoid(rows(p, "from_input", 0, width, x) + b_z + np.tanh(h) @ p["from_squashed.weight"].T)
+    r = sigmoid(
+        rows(p, "from_input", 1, width, x) + b_r + h @ p["from_hidden.weight"].T
+        + p["from_hidden.bias"]
+    )  # fmt: skip
+    own = rows(p, "from_input", 2, width, x) + b_n
+    new = np.tanh((r * h) @ p["from_reset.weight"].T + own + p["from_reset.bias"])
+    return [new * z + h * (1 - z)]
+
+
+def nas(p: Weights, x: np.ndarray, state: States) -> States:
+    """Zoph & Le 2016, the appendix's cell as a tree, leaves from the left."""
+    h, c = state
+    xs = np.split(x @ p["from_input.weight"].T + p["from_input.bias"], 8, axis=1)
+    hs = np.split(h @ p["from_hidden.weight"].T + p["from_hidden.bias"], 8, axis=1)
+    leaves = [
+        function(b * a if multiplied else b + a)
+        for function, multiplied, a, b in zip(
+            (sigmoid, relu, sigmoid, relu, np.tanh, sigmoid, np.tanh, sigmoid),
+            (False, False, False, True, False, False, False, False),
+            xs,
+            hs,
+            strict=True,
+        )
+    ]
+    first, second = np.tanh(leaves[0] * leaves[1]), np.tanh(leaves[2] + leaves[3])
+    third, fourth = np.tanh(leaves[4] * leaves[5]), sigmoid(leaves[6] + leaves[7])
+    new = np.tanh(first + c) * second
+    return [np.tanh(new * np.tanh(third + fourth)), new]
 
 
 EQUATIONS: dict[str, Equation] = {
     "gru_before": gru_before,
+    "gru_normalised": gru_normalised,
     "lstm_peephole": lstm_peephole,
     "lstm_coupled": lstm_coupled,
     "lstm_maxout": lstm_maxout,
     "lstm_normalised": lstm_normalised,
     "lstm_projected": lstm_projected,
+    "mut1": mut1,
+    "mut2": mut2,
+    "mut3": mut3,
+    "nas": nas,
 }
 _OLD = {"activation": "relu", "recurrent_activation": "hard_sigmoid_fifth"}
 CASES: dict[str, tuple[str, dict[str, str], Equation]] = {
