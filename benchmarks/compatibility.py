@@ -4,6 +4,7 @@ reads.
 
     python benchmarks/compatibility.py                  # every runtime, about 25 minutes on 2 cores
     python benchmarks/compatibility.py --only tract     # one anew, the others as they were
+    python benchmarks/compatibility.py --cell nas mut1  # of these cells, what is known of others kept
     python benchmarks/compatibility.py --print          # write the page anew from the data
 
 Each runtime is installed into an environment of its own (``--environments FOLDER`` keeps them), and
@@ -53,8 +54,7 @@ def main() -> None:
             if asked.only and runtime.name not in asked.only:
                 continue
             found = _measured(runtime, row, folder, cases)
-            if not asked.cell:
-                _write(about, {runtime.name: found}, rows)
+            _write(about, {runtime.name: found}, rows)
 
 
 def _measured(runtime: Runtime, row: Path, folder: Path, cases: list[Case]) -> dict[str, Any]:
@@ -90,8 +90,14 @@ def _about(cases: list[Case]) -> dict[str, Any]:
 def _write(about: dict[str, Any], found: dict[str, Any], rows: Iterable[Runtime]) -> None:
     """Add to data and page what was found, the runtimes in the order of their rows."""
     data = json.loads(DATA.read_text(encoding="utf-8")) if DATA.exists() else {}
-    data |= about
-    found = data.get("runtimes", {}) | found
+    needs = data.get("needs", {}) | about.get("needs", {})
+    data |= {**about, "needs": _in_order(needs)}
+    known = data.get("runtimes", {})
+    for name, told in found.items():
+        if "results" in told:
+            results = known.get(name, {}).get("results", {}) | told["results"]
+            told["results"] = _in_order(results)
+    found = known | found
     data["runtimes"] = {row.name: found[row.name] for row in rows if row.name in found}
     for row in rows:
         if row.name in found:
@@ -100,11 +106,16 @@ def _write(about: dict[str, Any], found: dict[str, Any], rows: Iterable[Runtime]
     PAGE.write_text(page(data), encoding="utf-8")
 
 
+def _in_order(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of each cell in the order of the tables."""
+    return {name: found[name] for name in (*CELLS, *NETWORKS) if name in found}
+
+
 def _arguments(names: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(
-        "--cell", nargs="+", choices=[*CELLS, *NETWORKS], help="of these cells, and write nothing"
+        "--cell", nargs="+", choices=[*CELLS, *NETWORKS], help="of these cells; of others, what is known is kept"
     )
     parser.add_argument("--environments", help="a folder that keeps what is installed")
     parser.add_argument(
