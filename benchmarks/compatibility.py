@@ -115,7 +115,10 @@ def _arguments(names: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(
-        "--cell", nargs="+", choices=[*CELLS, *NETWORKS], help="of these cells; of others, what is known is kept"
+        "--cell",
+        nargs="+",
+        choices=[*CELLS, *NETWORKS],
+        help="of these cells; of others, what is known is kept",
     )
     parser.add_argument("--environments", help="a folder that keeps what is installed")
     parser.add_argument(
