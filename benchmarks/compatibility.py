@@ -4,7 +4,7 @@ reads.
 
     python benchmarks/compatibility.py                  # every runtime, about 25 minutes on 2 cores
     python benchmarks/compatibility.py --only tract     # one anew, the others as they were
-    python benchmarks/compatibility.py --cell nas mut1  # of these cells, what is known of others kept
+    python benchmarks/compatibility.py --cell nas mut1  # of these, what others have kept
     python benchmarks/compatibility.py --print          # write the page anew from the data
 
 Each runtime is installed into an environment of its own (``--environments FOLDER`` keeps them), and
