@@ -1,0 +1,3 @@
+"""Sequences with a label a step: drawn clips of a moving shape, generated sentences, and one's own
+frames and words.
+"""
