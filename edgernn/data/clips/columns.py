@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgernn.data import encodings
 from edgernn.data.clips.tagged import TaggedWords
+from edgernn.data.plain_text import PlainText
 from edgernn.errors import DataError
 
 _COMMENT = re.compile(r"#\s?\w+\s*=|#\s*$")
@@ -31,7 +31,8 @@ def read_columns(path: Path) -> TaggedWords:
     words: list[str] = []
     tags: list[str] = []
     columns = 0
-    for number, line in enumerate([*read_lines(path), ""], start=1):
+    lines = PlainText(path, what="words and tags").text.split("\n")
+    for number, line in enumerate([*lines, ""], start=1):
         if not line.strip():
             if words:
                 sentences.append(tuple(words))
@@ -48,23 +49,6 @@ def read_columns(path: Path) -> TaggedWords:
     if not sentences:
         raise DataError(f"{path} has no words; expected a line a word: the word, a tab, its tag")
     return TaggedWords(str(path), tuple(sentences), tuple(labels))
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text, without their ends.
-
-    Raises:
-        DataError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; give a text file") from error
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise encodings.refuse(content, error, name=str(path), place=f"in line {line}") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _check(path: Path, number: int, cells: list[str], columns: int, words: int) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from edgernn.data.clips.columns import read_lines
 from edgernn.data.clips.tagged import MOST_SIDE, TaggedFrames
 from edgernn.data.pictures.pictures import open_picture, pictures_in, to_array
+from edgernn.data.plain_text import PlainText
 from edgernn.errors import DataError
 
 TABLE = "labels.csv"
@@ -86,7 +86,7 @@ def natural(text: str) -> list[tuple[bool, int, str]]:
 
 def _rows(table: Path) -> list[tuple[int, str, str]]:
     """Return of each row its line, the file and the label."""
-    lines = read_lines(table)
+    lines = PlainText(table, what="labels").text.split("\n")
     head = lines[0].lower()
     mark = max(",;\t", key=head.count)
     names = [name.strip().strip('"') for name in head.split(mark)]
