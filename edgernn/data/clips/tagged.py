@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def _bounds(length: int, most: int) -> list[int]:
     return [length * at // count for at in range(count)] + [length]
 
 
-def _cut(rows: Sequence[np.ndarray] | Sequence[tuple[str, ...]], bounds: list[list[int]]) -> tuple:  # type: ignore[type-arg]
+def _cut(rows: Sequence[Any], bounds: list[list[int]]) -> tuple[Any, ...]:
     return tuple(
         row[first:last]
         for row, own in zip(rows, bounds, strict=True)
