@@ -37,6 +37,7 @@ KINDS = {
     "opening": f"{_KINDS}.opening:Opening",
     "pool": f"{_KINDS}.pooling:Pool",
     "frames": f"{_KINDS}.frames:Frames",
+    "conv_lstm": f"{_KINDS}.conv_lstm:ConvLSTM",
     "frame_convolution": f"{_KINDS}.frame_convolution:FrameConvolution",
     "frame_pool": f"{_KINDS}.frame_pooling:FramePool",
     "frame_vector": f"{_KINDS}.frames:FrameVector",
