@@ -123,6 +123,7 @@ class LayerModule(nn.Module):
         one_step: whether it can be computed for one time step a call alone.
         open_time: whether a traced graph of it takes any number of time steps.
         sources: the values that ``forward`` is given, by name.
+        shares: of a layer of ``encode``, the layers of the step whose parameters it uses, too.
     """
 
     options_kind: ClassVar[type[Options]] = Options
@@ -130,6 +131,7 @@ class LayerModule(nn.Module):
     results: dict[str, Value]
     kept: tuple[Kept, ...] = ()
     one_step: bool = False
+    shares: tuple[LayerModule, ...] = ()  # no submodules: their parameters are the step's
 
     def __init__(self, place: Place) -> None:
         super().__init__()

@@ -16,7 +16,6 @@ from edgernn.models.layered.building import build
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.kinds.embedding import Embedding
 from edgernn.models.layered.kinds.recurrent import Recurrent
-from edgernn.models.layered.kinds.states import Run
 from edgernn.models.layered.layer import LayerModule
 from edgernn.models.layered.values import before
 
@@ -146,16 +145,16 @@ class Network(RecurrentModel):
         uses.update(name for layer in self.config.layers for name in layer.inputs)
         own = dict(_layers(self.layers))
         for layer in own.values():
-            if isinstance(layer, Recurrent) and layer.can_fold:
+            if isinstance(layer, Recurrent) and layer.can_fold and not self._is_shared(layer):
                 (source,) = layer.sources
                 made = own.get(source)
-                if isinstance(made, Embedding) and uses[source] == 1 and not self._is_run(layer):
+                if isinstance(made, Embedding) and uses[source] == 1 and not self._is_shared(made):
                     return made, layer
         return None
 
-    def _is_run(self, layer: Recurrent) -> bool:
-        """Whether ``encode`` runs it over vectors, which a folded one does not take."""
-        return any(layer in own.ran for _, own in _layers(self.encode) if isinstance(own, Run))
+    def _is_shared(self, layer: LayerModule) -> bool:
+        """Whether ``encode`` uses it, too, for which a folded one does not serve."""
+        return any(layer in own.shares for _, own in _layers(self.encode))
 
 
 def _layers(modules: nn.ModuleDict) -> Iterable[tuple[str, LayerModule]]:

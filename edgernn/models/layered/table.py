@@ -29,6 +29,7 @@ KINDS = {
     "normalise": f"{_KINDS}.normalisation:Normalise",
     "layer_norm": f"{_KINDS}.normalisation:LayerNorm",
     "convolution": f"{_KINDS}.convolution:Convolution",
+    "bidirectional": f"{_KINDS}.bidirectional:Bidirectional",
     "attention": f"{_KINDS}.attention:Attention",
     "before": f"{_KINDS}.states:Before",
     "run": f"{_KINDS}.states:Run",

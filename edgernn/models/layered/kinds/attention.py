@@ -7,10 +7,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgernn.models.layered.layer import LayerModule, Options, Place, Tensors, read_options
 from edgernn.models.layered.values import BATCH_AXIS, TIME_AXIS, Value
+
+_NOTHING = 1e4  # what is taken from the energy of what is not there
 
 
 class AttentionOptions(Options):
@@ -26,9 +28,14 @@ class Attention(LayerModule):
 
         e_i = w · f(k_i + W_q q + b_q) + b_w    α = softmax(e)    z = Σ_i α_i a_i
 
+    A fourth input ``m [B, R]`` is 1 where there is something and 0 where there is nothing: ``α_i``
+    is 0 there, by ``e_i - 10⁴ (1 - m_i)``, whose exponential is 0 in float16 too.
+
     The value is ``z [B, 1, F]``, the second result ``.alpha [B, 1, R]``. Keys are a context, made
     once: a linear layer of ``encode``. The parameters are ``query.weight [K, Q]``, ``query.bias``,
     ``energy.weight [1, K]`` and ``energy.bias``. A call takes one time step.
+    ``forward`` takes several queries as well, as a decoder needs that is trained on whole texts at
+    once.
     """
 
     options_kind = AttentionOptions
@@ -38,8 +45,8 @@ class Attention(LayerModule):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         options: AttentionOptions = read_options(place, AttentionOptions)
-        place.want(3)
-        features, keys, query = place.inputs
+        place.want(3, most=4)
+        features, keys, query, *masks = place.inputs
         regions = features.axes[1]
         if features.timed or len(features.axes) != 3 or keys.axes[:2] != features.axes[:2]:
             raise place.refusal(
@@ -48,6 +55,12 @@ class Attention(LayerModule):
             )
         if not query.timed:
             raise place.refusal(f"its query is {query.told()}, expected a value of each step")
+        for mask in masks:
+            if mask.axes != features.axes[:2]:
+                raise place.refusal(
+                    f"its mask is {mask.told()}, expected a context [batch, regions] as "
+                    f"{features.told()} has"
+                )
         width = place.width(1)
         self.query = nn.Linear(place.width(2), width, bias=options.query_bias)
         self.energy = nn.Linear(width, 1, bias=options.energy_bias)
@@ -59,7 +72,18 @@ class Attention(LayerModule):
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""
-        features, keys, query = given
-        energies = self.energy(self.function(keys + self.query(query)))  # [B, R, 1]
-        alpha = torch.softmax(energies.transpose(1, 2), -1)  # [B, 1, R]
-        return (torch.bmm(alpha, features), alpha), ()  # [B, 1, F]
+        features, keys, query, *masks = given
+        energies = self._energies(keys, self.query(query))  # [B, T, R]
+        for mask in masks:
+            energies = energies + (mask.unsqueeze(1) - 1.0) * _NOTHING
+        alpha = torch.softmax(energies, -1)  # [B, T, R]
+        return (torch.bmm(alpha, features), alpha), ()  # [B, T, F]
+
+    def _energies(self, keys: Tensor, query: Tensor) -> Tensor:
+        """Return the energies ``[B, T, R]`` of keys ``[B, R, K]`` and queries ``[B, T, K]``."""
+        if query.shape[1] == 1:
+            one: Tensor = self.energy(self.function(keys + query))  # [B, R, 1]
+            return one.transpose(1, 2)  # [B, 1, R]
+        sums = keys.unsqueeze(1) + query.unsqueeze(2)  # [B, T, R, K]
+        all_of_them: Tensor = self.energy(self.function(sums))  # [B, T, R, 1]
+        return all_of_them.squeeze(3)  # [B, T, R]

@@ -40,7 +40,8 @@ from edgernn.wording import expected_one_of
 HIDDEN = "hidden"
 
 
-def _known_cell(name: str) -> str:
+def known_cell(name: str) -> str:
+    """Return ``name``; raise ValueError naming the cells where it is none."""
     if name not in CELLS:
         raise ValueError(expected_one_of(name, CELLS))
     return name
@@ -52,7 +53,7 @@ class RecurrentOptions(Options):
     ``models.between``.
     """
 
-    cell: Annotated[str, AfterValidator(_known_cell)]
+    cell: Annotated[str, AfterValidator(known_cell)]
     hidden: Extent
     layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
     between: Between = "plain"

@@ -77,7 +77,6 @@ class Run(LayerModule):
         self.layer = options.layer
         self.widths = [place.width(index) for index in range(len(place.inputs))]
         self.results = {key: kept.value for key, kept in states_of(place, options.layer).items()}
-        self.ran: tuple[Recurrent, ...] = ()  # no submodule: its parameters are the step's
 
     def bind(self, step: Mapping[str, LayerModule]) -> None:
         """See ``LayerModule.bind``."""
@@ -88,11 +87,12 @@ class Run(LayerModule):
                 f"the run layer {self.place_name!r}: its inputs have the widths {self.widths}; "
                 f"{self.layer!r}, which it runs, must take one input, of the width {found.inputs}"
             )
-        self.ran = (found,)
+        self.shares = (found,)
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""
-        (layer,) = self.ran
+        (layer,) = self.shares
+        assert isinstance(layer, Recurrent)
         x = torch.cat([v if v.dim() == 3 else v.unsqueeze(1) for v in given], 1)  # [B, N, I]
         after: Tensors = tuple(layer.first_state(kept, x.shape[0]) for kept in layer.kept)
         for t in range(x.shape[1]):

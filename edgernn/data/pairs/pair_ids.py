@@ -1,0 +1,61 @@
+"""Pairs as the ids that a translator reads and writes: one vocabulary of characters for both
+sides, after <pad>, which is 0, <start> and <end>.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edgernn.contract import Decoding
+from edgernn.data.pairs.pairs import Pair
+from edgernn.data.text.given_vocabulary import of_characters
+from edgernn.data.text.token_kinds import MARKS
+from edgernn.data.text.tokenizer import OnUnknown, Tokenizer
+
+PAD_ID, START_ID, END_ID = range(len(MARKS))
+
+
+def pair_tokenizer(pairs: Iterable[Pair]) -> Tokenizer:
+    """Return the tokenizer of all characters of ``pairs``."""
+    characters = sorted({character for pair in pairs for text in pair for character in text})
+    names = [*MARKS, *characters]
+    library = of_characters({name: token_id for token_id, name in enumerate(names)})
+    return Tokenizer(library.to_str(pretty=True))
+
+
+def pair_decoding(length: int) -> Decoding:
+    """Return how a translator writes: from <start> to <end>, at most ``length`` characters."""
+    return Decoding(
+        start=(START_ID,),
+        temperature=0.0,
+        stop=(END_ID,),
+        suppress=(PAD_ID, START_ID),
+        length=length,
+    )
+
+
+def source_ids(
+    tokenizer: Tokenizer, text: str, *, on_unknown: OnUnknown = "error"
+) -> npt.NDArray[np.int64]:
+    """Return the ids of a text to translate, int64 ``[S]``.
+
+    Raises:
+        DataError: the vocabulary lacks a character.
+    """
+    return tokenizer.encode(text, on_unknown=on_unknown)
+
+
+def target_ids(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
+    """Return the ids of a translation, int64 ``[N + 2]``: <start>, its characters, <end>."""
+    return np.concatenate([[START_ID], tokenizer.encode(text), [END_ID]]).astype(np.int64)
+
+
+def padded(rows: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Return rows of ids as int64 ``[N, longest]``, 0 after the end of each."""
+    table = np.full((len(rows), max(map(len, rows))), PAD_ID, np.int64)
+    for row, ids in zip(table, rows, strict=True):
+        row[: len(ids)] = ids
+    return table

@@ -1,0 +1,172 @@
+"""A recurrent encoder that reads a whole sequence of any length in both directions, in ``encode``
+(Schuster & Paliwal 1997; Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import torch
+from pydantic import AfterValidator, Field
+from torch import Tensor
+
+from edgernn.errors import UsageError
+from edgernn.models.cells.table import cell_class
+from edgernn.models.layered.kinds.recurrent import HIDDEN, Recurrent, known_cell
+from edgernn.models.layered.layer import (
+    MAX_LAYERS,
+    Extent,
+    LayerModule,
+    Options,
+    Place,
+    Tensors,
+    read_options,
+)
+from edgernn.models.layered.values import Axis, Value
+from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, state_widths
+
+Stack = RecurrentStack | CellStack
+
+
+class BidirectionalOptions(Options):
+    """``hidden`` is H of each direction. ``of`` names a recurrent layer of the step, whose weights
+    both directions use then; cell, hidden and layers are that one's.
+    """
+
+    cell: Annotated[str, AfterValidator(known_cell)] = "lstm"
+    hidden: Extent | None = None
+    layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
+    of: str | None = None
+
+
+class Bidirectional(LayerModule):
+    r"""Vectors ``x [B, S, I]`` and the ids ``[B, S]`` that they are of, 0 where a row is over::
+
+        →y = RNN_f(x_1 … x_n)    ←y = RNN_b(x_n … x_1), each from a state of zeros
+
+    The value is ``[→y_i, ←y_i] [B, S, 2H]`` of the top layers, ``.last [B, 2H]`` what each
+    direction gives of the last that it reads, ``→y_n`` and ``←y_1``, and ``.mask [B, S]`` 1 where
+    a row has an id and 0 after its end. n is the number of ids of the row that are not 0.
+
+    Rows are right whatever they are padded to: the backward direction reads ``x_n … x_1`` and the
+    padding after it, as ONNX's ``ReverseSequence`` orders them, by a gather with computed indices.
+    So both directions run forward over S, which may be open, in torch's own layer.
+
+    The parameters are ``forward_stack.fused.weight_ih_l0`` and so on and ``backward_stack.…``, as
+    torch's layer has them; none of its own with ``of``.
+    """
+
+    options_kind = BidirectionalOptions
+    graphs = ("encode",)
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        options: BidirectionalOptions = read_options(place, BidirectionalOptions)
+        vectors = _vectors(place)
+        self.of = options.of
+        self.stacks: tuple[Stack, ...] = ()  # where they are a layer's of the step
+        described = _described(place, options)
+        hidden = place.axis(described.hidden or 1, HIDDEN).size or 0
+        self.inputs, self.states = vectors.width, state_widths(described.cell, hidden)
+        self.layers = described.layers
+        if cell_class(described.cell).fused is None and vectors.axes[1].size is None:
+            raise place.refusal(
+                f"torch has no layer of {described.cell} that runs over the open axis "
+                f"{vectors.axes[1].name}; choose lstm, gru or rnn"
+            )
+        if options.of is None:
+            cell, inputs = described.cell, self.inputs
+            self.forward_stack = make_stack(cell, inputs, hidden=hidden, layers=self.layers)
+            self.backward_stack = make_stack(cell, inputs, hidden=hidden, layers=self.layers)
+        width = Axis(f"{place.layer.name}_width", 2 * next(iter(self.states.values())))
+        self.results = {
+            "": vectors.over(width),
+            "last": Value((vectors.axes[0], width)),
+            "mask": Value(vectors.axes[:2]),
+        }
+
+    def bind(self, step: Mapping[str, LayerModule]) -> None:
+        """See ``LayerModule.bind``."""
+        if self.of is None:
+            return
+        found = step[self.of]
+        assert isinstance(found, Recurrent)
+        if found.one_step or found.inputs != self.inputs:
+            raise UsageError(
+                f"the bidirectional layer {self.place_name!r} reads vectors of the width "
+                f"{self.inputs}; {self.of!r}, whose weights it uses, must take one input of that "
+                f"width, and takes {found.inputs}"
+            )
+        assert isinstance(found.stack, RecurrentStack | CellStack)
+        self.shares, self.stacks = (found,), (found.stack, found.stack)
+
+    def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
+        """See ``LayerModule.forward``."""
+        x, ids = given
+        told = ids != 0  # [B, S]
+        back, last = _order(told)
+        ahead, behind = self.stacks or (self.forward_stack, self.backward_stack)
+        forward = self._run(ahead, x)  # [B, S, H]
+        backward = self._run(behind, _rows(x, back))  # [B, S, H], as it was read
+        both = torch.cat((forward, _rows(backward, back)), 2)  # [B, S, 2H]
+        ends = torch.cat([y.flatten(0, 1).index_select(0, last) for y in (forward, backward)], 1)
+        return (both, ends, told.to(x.dtype)), ()
+
+    def _run(self, stack: Stack, x: Tensor) -> Tensor:
+        """Run ``x [B, S, I]`` through one direction from zeros; return ``[B, S, H]``."""
+        first = tuple(x.new_zeros(self.layers, x.shape[0], w) for w in self.states.values())
+        y: Tensor = stack(x, first)[0]
+        return y
+
+
+def _order(told: Tensor) -> tuple[Tensor, Tensor]:
+    """Return, of rows of ids told ``[B, S]``, the places among all B·S: of each row's vectors the
+    other way round, its padding left where it is, ``[B·S]``; and of the last of each row, ``[B]``.
+    """
+    rows, size = told.shape[0], told.shape[1]
+    count = told.long().sum(1, keepdim=True)  # [B, 1]
+    at = torch.arange(size, device=told.device).unsqueeze(0)  # [1, S]
+    start = torch.arange(rows, device=told.device).unsqueeze(1) * size  # [B, 1]
+    turned = torch.where(at < count, count - 1 - at, at)  # [B, S]
+    return (start + turned).flatten(), (start + (count - 1).clamp(min=0)).flatten()
+
+
+def _rows(x: Tensor, places: Tensor) -> Tensor:
+    """Return ``x [B, S, I]`` with its vectors in the order of ``places [B·S]``."""
+    return x.flatten(0, 1).index_select(0, places).view_as(x)
+
+
+def _vectors(place: Place) -> Value:
+    """Return what is known of the vectors; raise UsageError where they and the ids do not fit."""
+    if len(place.inputs) != 2:
+        raise place.refusal(f"it takes vectors and their ids, got {len(place.inputs)} inputs")
+    vectors, ids = place.inputs
+    fits = vectors.is_float and len(vectors.axes) == 3 and ids.below is not None
+    if not fits or ids.axes != vectors.axes[:2]:
+        raise place.refusal(
+            f"its inputs are {vectors.told()} and {ids.told()}, expected vectors [batch, …, width] "
+            "and the ids [batch, …] that they are of"
+        )
+    place.width()
+    return vectors
+
+
+def _described(place: Place, options: BidirectionalOptions) -> BidirectionalOptions:
+    """Return the options, those of the layer ``of`` in their place where it is named."""
+    if options.of is None:
+        if options.hidden is None:
+            raise place.refusal("option hidden is missing; give it, or of, a layer of the step")
+        return options
+    layer = place.described.get(options.of)
+    if layer is None or layer.kind != "recurrent":
+        known = [key for key, other in place.described.items() if other.kind == "recurrent"]
+        raise place.refusal(
+            f"of is {options.of!r}, expected a recurrent layer of the step: {known}"
+        )
+    own = layer.options
+    if own.get("cell_options"):
+        raise place.refusal(f"{options.of!r} has cell_options, with which torch has no layer of it")
+    return BidirectionalOptions(
+        cell=own.get("cell", ""), hidden=own.get("hidden"), layers=own.get("layers", 1)
+    )

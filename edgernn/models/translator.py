@@ -1,0 +1,120 @@
+"""A translator as a network of layers: a sequence of ids, read once in both directions, to another,
+written id by id (Sutskever et al. 2014; Cho et al. 2014; Bahdanau et al. 2015).
+
+With attention (Luong et al. 2015, section 3, the score being Bahdanau's)::
+
+    e_i, keys   = encoder(source), W e                               encode, once
+    h_0         = tanh(W_0 [→e_n, ←e_1] + b_0), likewise c_0 without tanh
+    h_t         = RNN(E y_{t-1}, h_{t-1})                            step, once an id
+    z_t, α_t    = attention(h_t; e, keys)
+    logits      = W_v tanh(W_m [h_t, z_t] + b_m) + b_v
+
+Without it a step sees of the source what the first state holds: ``m_t = tanh(W_m h_t + b_m)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from edgernn.contract import BATCH, TIME, TOKENS, Decoding, Record
+from edgernn.models.layered.description import Layer, NetworkConfig, Port
+from edgernn.models.recurrent import state_widths
+
+SOURCE = "source"  # the input of encode and its axis
+_VOCAB = "vocab"
+
+
+class TranslatorShape(Record):
+    """What is chosen of a translator.
+
+    Attributes:
+        cell: of the step, and of both directions of the encoder.
+        hidden, layers: of the step; the encoder has as many layers.
+        encoder: H of each direction of the encoder.
+        embedding: the width of an id's vector.
+        attention: whether each step looks at the source.
+        shared: whether the encoder has the weights of the step, its embedding and its recurrent
+            layer, in place of its own; ``encoder`` says nothing then.
+    """
+
+    cell: str = "lstm"
+    hidden: int = Field(default=128, ge=1)
+    layers: int = Field(default=1, ge=1, le=16)
+    encoder: int = Field(default=64, ge=1)
+    embedding: int = Field(default=48, ge=1)
+    attention: bool = True
+    shared: bool = False
+
+
+def translator_config(
+    shape: TranslatorShape, vocabulary: int, *, writes: Decoding | None = None
+) -> NetworkConfig:
+    """Return the description of a translator of ``vocabulary`` ids, both of what it reads and of
+    what it writes; id 0 is padding at the end of what it reads.
+    """
+    states = state_widths(shape.cell, shape.hidden)
+    bridges = [_bridge(name, shape.layers * width) for name, width in states.items()]
+    return NetworkConfig(
+        family="translator",
+        given=(Port(name=SOURCE, dtype="int64", axes=(BATCH, SOURCE), below=_VOCAB),),
+        inputs=(Port(name=TOKENS, dtype="int64", axes=(BATCH, TIME), below=_VOCAB),),
+        sizes={_VOCAB: vocabulary},
+        encode=(*_encoder(shape), *bridges),
+        layers=_step(shape),
+        outputs={"logits": "head"} | ({"attention": "attention.alpha"} if shape.attention else {}),
+        contexts={
+            "features": "encoder",
+            "feature_keys": "source_keys",
+            "source_mask": "encoder.mask",
+        }
+        if shape.attention
+        else {},
+        first={name: f"first_{name}" for name in states},
+        writes=writes,
+    )
+
+
+def _layer(name: str, kind: str, inputs: str, **options: Any) -> Layer:
+    return Layer(name=name, kind=kind, inputs=tuple(inputs.split()), options=options)
+
+
+def _bridge(state: str, width: int) -> Layer:
+    """Return the layer that makes a first state of the encoder's last values; that of h is within
+    what a cell gives.
+    """
+    bounded = {"activation": "tanh"} if state == "h" else {}
+    return _layer(f"first_{state}", "linear", "encoder.last", width=width, **bounded)
+
+
+def _encoder(shape: TranslatorShape) -> tuple[Layer, ...]:
+    tied = {"of": "embedding"} if shape.shared else {}
+    own = {"cell": shape.cell, "hidden": shape.encoder, "layers": shape.layers}
+    read = {"of": "rnn"} if shape.shared else own
+    keys = _layer("source_keys", "linear", "encoder", width=shape.hidden, bias=False)
+    return (
+        _layer("letters", "embedding", SOURCE, width=shape.embedding, **tied),
+        _layer("encoder", "bidirectional", f"letters {SOURCE}", **read),
+        *((keys,) if shape.attention else ()),
+    )
+
+
+def _step(shape: TranslatorShape) -> tuple[Layer, ...]:
+    looks = (
+        _layer("attention", "attention", "features feature_keys rnn source_mask"),
+        _layer("seen", "concat", "rnn attention"),
+    )
+    return (
+        _layer("embedding", "embedding", TOKENS, width=shape.embedding),
+        _layer(
+            "rnn", "recurrent", "embedding",
+            cell=shape.cell, hidden=shape.hidden, layers=shape.layers,
+        ),
+        *(looks if shape.attention else ()),
+        _layer(
+            "mixed", "linear", "seen" if shape.attention else "rnn",
+            width=shape.hidden, activation="tanh",
+        ),
+        _layer("head", "linear", "mixed", width=_VOCAB),
+    )  # fmt: skip
