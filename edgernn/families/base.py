@@ -74,7 +74,7 @@ class Family(ABC):
     layout: ClassVar[str]
     unit: ClassVar[str] = "token"
     predicts: ClassVar[bool] = False
-    writes: ClassVar[Literal["text", "captions"] | None] = None
+    writes: ClassVar[Literal["text", "captions", "translations"] | None] = None
     command: ClassVar[str | None] = None
     arguments: ClassVar[str] = ""
     about: ClassVar[str] = ""

@@ -11,6 +11,7 @@ DEFAULT = "module"  # needs the contract alone; what an unknown word means
 TABLE = {
     "language": "edgernn.families.language:LanguageFamily",
     "captioner": "edgernn.families.captioner:CaptionerFamily",
+    "translator": "edgernn.families.translator:TranslatorFamily",
     "classifier": "edgernn.families.classifier:ClassifierFamily",
     DEFAULT: "edgernn.families.module:ModuleFamily",
 }

@@ -12,6 +12,7 @@ import numpy as np
 from edgernn.bundle import Bundle
 from edgernn.decoding.generate import greedy_tokens, prefill
 from edgernn.families.samples import sample_of
+from edgernn.families.seen import SeenFamily
 from edgernn.families.table import family_of
 from edgernn.parity.reordered import FEED_SEED, Forced, Reordered, parts_as_far
 from edgernn.parity.report.data import Check
@@ -107,37 +108,36 @@ def _expected_text(judge: Session, prompt: tuple[int, ...], steps: int) -> list[
     return greedy_tokens(judge, np.array(prompt, np.int64), steps)
 
 
-def check_captions(subject: Subject, reference: Model) -> Check:
-    """Compare the captions of held-out pictures: greedy ones of all, and those of a beam search of
-    the first.
+def check_seen(subject: Subject, reference: Model) -> Check:
+    """Compare what is written about what was held out, as captions of pictures: greedy texts of
+    all, and those of a beam search of the first.
     """
-    contract = subject.bundle.manifest.contract
-    seen = subject.family.shown(subject.sample, contract, seed=FEED_SEED)
-    pictures = len(next(iter(seen.values()))) if seen else 0
-    if not pictures:
-        return Check(
-            name="greedy",
-            status="not run",
-            detail="the bundle carries no held-out pictures to caption",
-        )
+    contract, family = subject.bundle.manifest.contract, subject.family
+    assert isinstance(family, SeenFamily)
+    things, texts = family.things(contract), family.references
+    seen = family.shown(subject.sample, contract, seed=FEED_SEED)
+    rows = len(next(iter(seen.values()))) if seen else 0
+    if not rows:
+        detail = f"the bundle carries no held-out {things} to {family.command}"
+        return Check(name="greedy", status="not run", detail=detail)
     decoding = subject.bundle.manifest.decoding_defaults
-    expected = _expected_captions(reference, subject.bundle)
-    found = subject.family.written(subject.model, seen, decoding)
+    expected = _expected_texts(reference, subject.bundle)
+    found = family.written(subject.model, seen, decoding)
     wrong = [what for what, tokens in found.items() if tokens != expected[what]]
-    measured = {"identical": len(found) - len(wrong), "captions": len(found)}
+    measured = {"identical": len(found) - len(wrong), texts: len(found)}
     if not wrong:
-        first, searched = next(reversed(found)).partition(" caption")[0], len(found) - pictures
-        what = "held-out pictures" if subject.sample is not None else "drawn features"
-        detail = f"greedy captions of {pictures} {what} identical, {first} captions of {searched}"
+        first, searched = next(reversed(found)).partition(f" {family.text}")[0], len(found) - rows
+        what = f"{'held-out' if subject.sample is not None else 'drawn'} {things}"
+        detail = f"greedy {texts} of {rows} {what} identical, {first} {texts} of {searched}"
         return Check(name="greedy", status="passed", detail=detail, measured=measured)
     at = wrong[0]
     other = f"the {at} is {found[at]}, the reference writes {expected[at]}"
-    return _other(subject, f"{len(wrong)} of {len(found)} captions differ; {other}", measured)
+    return _other(subject, f"{len(wrong)} of {len(found)} {texts} differ; {other}", measured)
 
 
 @lru_cache(maxsize=2)
-def _expected_captions(reference: Model, bundle: Bundle) -> dict[str, list[int]]:
-    """The reference's captions: the same for every artifact, so they are written once."""
+def _expected_texts(reference: Model, bundle: Bundle) -> dict[str, list[int]]:
+    """The reference's texts: the same for every artifact, so they are written once."""
     manifest = bundle.manifest
     family = family_of(manifest.family)
     seen = family.shown(sample_of(bundle), manifest.contract, seed=FEED_SEED)
@@ -156,5 +156,6 @@ def _other(subject: Subject, text: str, measured: dict[str, int]) -> Check:
 
 COMPARED: dict[str, Callable[[Subject, Model], Check]] = {
     "text": check_text,
-    "captions": check_captions,
+    "captions": check_seen,
+    "translations": check_seen,
 }
