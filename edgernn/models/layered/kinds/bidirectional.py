@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -12,10 +13,9 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from edgernn.errors import UsageError
-from edgernn.models.cells.table import cell_class
-from edgernn.models.layered.kinds.recurrent import HIDDEN, Recurrent, known_cell
+from edgernn.models.deep import DeepStack
+from edgernn.models.layered.kinds.recurrent import HIDDEN, Recurrent, RecurrentOptions, known_cell
 from edgernn.models.layered.layer import (
-    MAX_LAYERS,
     Extent,
     LayerModule,
     Options,
@@ -24,9 +24,15 @@ from edgernn.models.layered.layer import (
     read_options,
 )
 from edgernn.models.layered.values import Axis, Value
-from edgernn.models.recurrent import CellStack, RecurrentStack, make_stack, state_widths
+from edgernn.models.recurrent import (
+    MAX_LAYERS,
+    CellStack,
+    RecurrentStack,
+    make_stack,
+    state_widths,
+)
 
-Stack = RecurrentStack | CellStack
+Stack = RecurrentStack | CellStack | DeepStack
 
 
 class BidirectionalOptions(Options):
@@ -67,18 +73,15 @@ class Bidirectional(LayerModule):
         self.of = options.of
         self.stacks: tuple[Stack, ...] = ()  # where they are a layer's of the step
         described = _described(place, options)
-        hidden = place.axis(described.hidden or 1, HIDDEN).size or 0
-        self.inputs, self.states = vectors.width, state_widths(described.cell, hidden)
-        self.layers = described.layers
-        if cell_class(described.cell).fused is None and vectors.axes[1].size is None:
-            raise place.refusal(
-                f"torch has no layer of {described.cell} that runs over the open axis "
-                f"{vectors.axes[1].name}; choose lstm, gru or rnn"
-            )
+        hidden = place.axis(described.hidden, HIDDEN).size or 0
+        self.inputs, self.layers = vectors.width, described.layers
+        self.states = state_widths(described.cell, hidden, described.cell_options)
+        self.open = vectors.axes[1] if vectors.axes[1].size is None else None
         if options.of is None:
             cell, inputs = described.cell, self.inputs
             self.forward_stack = make_stack(cell, inputs, hidden=hidden, layers=self.layers)
             self.backward_stack = make_stack(cell, inputs, hidden=hidden, layers=self.layers)
+            self._refuse_steps(self.forward_stack, described.cell)
         width = Axis(f"{place.layer.name}_width", 2 * next(iter(self.states.values())))
         self.results = {
             "": vectors.over(width),
@@ -98,8 +101,17 @@ class Bidirectional(LayerModule):
                 f"{self.inputs}; {self.of!r}, whose weights it uses, must take one input of that "
                 f"width, and takes {found.inputs}"
             )
-        assert isinstance(found.stack, RecurrentStack | CellStack)
+        assert isinstance(found.stack, RecurrentStack | CellStack | DeepStack)
+        self._refuse_steps(found.stack, self.of)
         self.shares, self.stacks = (found,), (found.stack, found.stack)
+
+    def _refuse_steps(self, stack: Stack, name: str) -> None:
+        """Raise UsageError for a stack that takes one step after another over an open axis."""
+        if self.open is not None and not stack.open_time:
+            raise UsageError(
+                f"the bidirectional layer {self.place_name!r}: torch has no layer of {name} that "
+                f"runs over the open axis {self.open.name}; choose lstm, gru or rnn"
+            )
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""
@@ -152,21 +164,17 @@ def _vectors(place: Place) -> Value:
     return vectors
 
 
-def _described(place: Place, options: BidirectionalOptions) -> BidirectionalOptions:
-    """Return the options, those of the layer ``of`` in their place where it is named."""
+def _described(place: Place, options: BidirectionalOptions) -> RecurrentOptions:
+    """Return the options of both stacks, those of the layer ``of`` where it is named."""
     if options.of is None:
         if options.hidden is None:
             raise place.refusal("option hidden is missing; give it, or of, a layer of the step")
-        return options
+        return RecurrentOptions(cell=options.cell, hidden=options.hidden, layers=options.layers)
     layer = place.described.get(options.of)
     if layer is None or layer.kind != "recurrent":
         known = [key for key, other in place.described.items() if other.kind == "recurrent"]
         raise place.refusal(
             f"of is {options.of!r}, expected a recurrent layer of the step: {known}"
         )
-    own = layer.options
-    if own.get("cell_options"):
-        raise place.refusal(f"{options.of!r} has cell_options, with which torch has no layer of it")
-    return BidirectionalOptions(
-        cell=own.get("cell", ""), hidden=own.get("hidden"), layers=own.get("layers", 1)
-    )
+    found: RecurrentOptions = read_options(replace(place, layer=layer), RecurrentOptions)
+    return found
