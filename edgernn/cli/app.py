@@ -17,6 +17,7 @@ import typer
 
 import edgernn
 from edgernn.cli import (
+    ask,
     bench,
     bundle_commands,
     caption,
@@ -58,6 +59,7 @@ app.command("export")(bundle_commands.export)
 app.command("verify")(bundle_commands.verify)
 app.command("generate")(generate.generate)
 app.command("caption")(caption.caption)
+app.command("ask")(ask.ask)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("inspect")(bundle_commands.inspect)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgernn.cli import train_captions
+from edgernn.cli import train_ask, train_captions
 from edgernn.cli.choices import (
     cell_names,
     completing,
@@ -40,6 +40,7 @@ def group() -> None:
 
 
 app.command("captions")(train_captions.captions)
+app.command("ask")(train_ask.ask)
 
 
 @app.command("text")

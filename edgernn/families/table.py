@@ -13,6 +13,7 @@ TABLE = {
     "captioner": "edgernn.families.captioner:CaptionerFamily",
     "translator": "edgernn.families.translator:TranslatorFamily",
     "classifier": "edgernn.families.classifier:ClassifierFamily",
+    "answerer": "edgernn.families.answerer:AnswererFamily",
     DEFAULT: "edgernn.families.module:ModuleFamily",
 }
 

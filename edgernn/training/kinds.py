@@ -21,7 +21,9 @@ from edgernn.models.layered.description import NetworkConfig
 from edgernn.training.objective import Objective
 
 EXAMPLES = "examples"  # the folder of a run that holds them
-TABLE: dict[str, str] = {}  # command → module:Class
+TABLE: dict[str, str] = {  # command → module:Class
+    "ask": "edgernn.training.ask:AskKind",
+}
 
 S = TypeVar("S", bound="Setup")  # what the network and the loss are made of; saved with the run
 D = TypeVar("D", bound=BaseModel)  # where the examples come from

@@ -21,9 +21,10 @@ def refuse_other(bundle: Bundle, command: str) -> None:
     """
     source, path, manifest = bundle.source, argument(bundle.source), bundle.manifest
     checks = f"step it with edgernn.open_session, or check it with: edgernn verify {path}"
-    if manifest.tokenizer is None or manifest.decoding is None:
-        raise UsageError(f"{source} reads and writes no text; {checks}")
     writer = writing_family(bundle)
+    writes_text = writer is None or writer.writes is not None
+    if writes_text and (manifest.tokenizer is None or manifest.decoding is None):
+        raise UsageError(f"{source} reads and writes no text; {checks}")
     if writer is None:
         raise UsageError(
             f"{source} is a model of the family {manifest.family!r}, with which no command writes; "

@@ -47,8 +47,8 @@ class CaptionFile:
         left_out: what was wrong with those, each with its place.
     """
 
-    def __init__(self, path: Path, *, lenient: bool = False) -> None:
-        """Read a file.
+    def __init__(self, path: Path, *, lenient: bool = False, holds: str = "caption") -> None:
+        """Read a file, of which messages say what it ``holds``.
 
         Raises:
             DataError: it cannot be read or is not UTF-8.
@@ -60,7 +60,7 @@ class CaptionFile:
             self.text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         except OSError as error:
             raise DataError(
-                f"cannot read the captions {path}: {error.strerror}; give a caption file"
+                f"cannot read the {holds}s {path}: {error.strerror}; give a {holds} file"
             ) from error
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1

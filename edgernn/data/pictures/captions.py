@@ -189,7 +189,7 @@ def _merge(file: CaptionFile, records: Iterator[CaptionRecord]) -> tuple[list[Ca
     merged: dict[tuple[str, str], CaptionRecord] = {}
     empty = 0
     for record in records:
-        _check_name(file, record)
+        check_name(file, record)
         lines = [" ".join(caption.split()) for caption in record.captions]
         captions = tuple(line for line in lines if line)
         empty += len(lines) - len(captions)
@@ -207,7 +207,7 @@ def _merge(file: CaptionFile, records: Iterator[CaptionRecord]) -> tuple[list[Ca
     return [record for record in merged.values() if record.captions], empty
 
 
-def _check_name(file: CaptionFile, record: CaptionRecord) -> None:
+def check_name(file: CaptionFile, record: CaptionRecord) -> None:
     """Raise where a picture lies outside its folder, or where a text of the record is none that
     UTF-8 can hold.
     """

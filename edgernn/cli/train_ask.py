@@ -1,0 +1,94 @@
+"""``edgernn train ask``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgernn.cli.choices import cell_names, completing, one_of, read_share
+from edgernn.cli.train_options import Asked, trains
+
+_data, _model, _loss = (
+    partial(typer.Option, rich_help_panel=panel)
+    for panel in ("Pictures and questions", "The model", "The loss")
+)
+
+
+@trains("ask", minutes=4.0)
+def ask(
+    out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
+    data: Annotated[
+        str, _data(help="JSON Lines of image, question and answer; or scenes, which are drawn.")
+    ] = "scenes",
+    images: Annotated[Path | None, _data(help="The pictures' folder, if not the file's.")] = None,
+    scenes: Annotated[int, _data(help="How many scenes are drawn to train on.")] = 6000,
+    on_missing: Annotated[str, _data(help="A picture that is not there: error or skip.")] = "error",
+    on_unreadable: Annotated[
+        str, _data(help="A picture that cannot be read: error or skip.")
+    ] = "error",
+    validation_fraction: Annotated[
+        float,
+        _data(parser=read_share, help="Share of pictures for validation, if the file names none."),
+    ] = 0.1,
+    minimum_count: Annotated[
+        int, _data(help="Fewest occurrences of a word; rarer ones are <unk>.")
+    ] = 2,
+    most_answers: Annotated[int, _data(help="Most answers; rarer ones are left out.")] = 1000,
+    join: Annotated[
+        str, _model(help="How picture and question meet: attention, concatenate or multiply.")
+    ] = "attention",
+    encoder: Annotated[str, _model(help="compact, or resnet18, 34, 50, 101, 152.")] = "compact",
+    image_size: Annotated[
+        int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
+    ] = None,
+    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "gru",
+    hidden: Annotated[int, _model(help="Width of a recurrent layer.")] = 128,
+    embedding: Annotated[int, _model(help="Width of a word's vector.")] = 64,
+    joint: Annotated[int, _model(help="Width of what is joined, and of attention's keys.")] = 128,
+    word_dropout: Annotated[
+        float, _loss(parser=read_share, help="Share of the words that are replaced by <unk>.")
+    ] = 0.0,
+    label_smoothing: Annotated[
+        float, _loss(parser=read_share, help="Share of a target spread over all answers.")
+    ] = 0.0,
+) -> Asked:
+    """Train a network that answers questions about a picture. Ctrl-C ends the run cleanly; --resume
+    goes on as if it had not stopped.
+    """
+    from edgernn.contract import validated
+    from edgernn.training.ask import AskSetup
+    from edgernn.training.ask_examples import AskData
+    from edgernn.training.ask_network import AskModel
+    from edgernn.training.ask_objective import AskOptions
+
+    found = validated(
+        AskData,
+        source=data,
+        images=images,
+        scenes=scenes,
+        validation_fraction=validation_fraction,
+        on_missing=on_missing,
+        on_unreadable=on_unreadable,
+    )
+    model = validated(
+        AskModel,
+        join=join,
+        encoder=encoder,
+        image_size=(64 if encoder == "compact" else 224) if image_size is None else image_size,
+        cell=cell,
+        hidden=hidden,
+        embedding=embedding,
+        joint=joint,
+    )
+    options = validated(AskOptions, word_dropout=word_dropout, label_smoothing=label_smoothing)
+    setup = validated(
+        AskSetup,
+        model=model,
+        options=options,
+        minimum_count=minimum_count,
+        most_answers=most_answers,
+    )
+    return found, setup

@@ -1,0 +1,126 @@
+"""The network that answers questions about a picture, as layers: an encoder of pictures, a
+recurrent layer over the words of the question, and how the two are joined.
+
+concatenate   the picture's vector beside the question's state, before the head
+multiply      the product of a projection of each (Antol et al. 2015,
+              https://arxiv.org/abs/1505.00468)
+attention     at every word the question's state looks at regions (Xu & Saenko 2016,
+              https://arxiv.org/abs/1511.05234), and a second recurrent layer keeps what was seen,
+              so that one look can follow another (Yang et al. 2016,
+              https://arxiv.org/abs/1511.02274)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgernn.contract import CHANNELS, HEIGHT, TOKENS, WIDTH, Record, validated
+from edgernn.models.layered.description import NetworkConfig
+
+Join = Literal["attention", "concatenate", "multiply"]
+ANSWER, ANSWERS, PICTURE, ATTENTION = "answer", "answers", "image", "attention"
+_FEATURES, _KEYS, _VECTOR, _REGIONS = "features", "feature_keys", "picture", "regions"
+_AXES = {
+    _FEATURES: ("batch", _REGIONS, "feature_width"),
+    _KEYS: ("batch", _REGIONS, "key_width"),
+    ATTENTION: ("batch", "time", _REGIONS),
+}
+Layers = list[dict[str, Any]]
+
+
+class AskModel(Record):
+    """The shape of the network.
+
+    ``joint`` is the width of what stands before the head, ``keys`` that of attention's keys; the
+    others are as the options of ``edgernn train ask`` say.
+    """
+
+    join: Join = "attention"
+    encoder: str = "compact"
+    image_size: int = Field(default=64, ge=32, le=1024)
+    cell: str = "gru"
+    embedding: int = Field(default=64, ge=1, le=4096)
+    hidden: int = Field(default=128, ge=1, le=4096)
+    joint: int = Field(default=128, ge=1, le=4096)
+    keys: int = Field(default=32, ge=1, le=4096)
+
+
+def ask_network(model: AskModel, *, vocabulary: int, answers: Sequence[str]) -> NetworkConfig:
+    """Return the description of the network for V token ids and the names of the answers.
+
+    Raises:
+        UsageError: an unknown encoder or cell, or a picture's size that does not fit the encoder.
+    """
+    looks = model.join == "attention"
+    square = [HEIGHT, WIDTH, CHANNELS]
+    described = {
+        "family": "answerer",
+        "given": [{"name": PICTURE, "dtype": "uint8", "axes": ["batch", *square]}],
+        "inputs": [{"name": TOKENS, "dtype": "int64", "axes": ["batch", "time"], "below": "vocab"}],
+        "sizes": {
+            **dict.fromkeys((HEIGHT, WIDTH), model.image_size),
+            CHANNELS: 3,
+            "vocab": vocabulary,
+            ANSWERS: len(answers),
+        },
+        "encode": _encode(model, looks=looks),
+        "layers": [*_question(model), *_JOINED[model.join](model), *_head(model)],
+        "outputs": {ANSWER: "head", **({ATTENTION: "look.alpha"} if looks else {})},
+        "contexts": {_FEATURES: "regions", _KEYS: "region_keys"} if looks else {_VECTOR: "vector"},
+        "axes": _AXES if looks else {},
+        "labels": {ANSWERS: list(answers)},
+    }
+    return validated(NetworkConfig, **described)
+
+
+def _layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "inputs": list(inputs), "options": options}
+
+
+def _encode(model: AskModel, *, looks: bool) -> Layers:
+    regions = _layer("regions", "image", PICTURE, encoder=model.encoder)
+    if looks:
+        return [regions, _layer("region_keys", "linear", "regions", width=model.keys)]
+    # a mean over many regions is small and alike for all pictures; this brings out what differs
+    return [regions, _layer("mean", "mean", "regions"), _layer("vector", "layer_norm", "mean")]
+
+
+def _question(model: AskModel) -> Layers:
+    return [
+        _layer("embedding", "embedding", TOKENS, width=model.embedding),
+        _layer("question", "recurrent", "embedding", cell=model.cell, hidden=model.hidden),
+    ]
+
+
+def _concatenate(model: AskModel) -> Layers:
+    return [
+        _layer("both", "concat", "question", _VECTOR),
+        _layer("joined", "linear", "both", width=model.joint, activation="relu"),
+    ]
+
+
+def _multiply(model: AskModel) -> Layers:
+    return [
+        _layer("seen", "linear", _VECTOR, width=model.joint, activation="tanh"),
+        _layer("asked", "linear", "question", width=model.joint, activation="tanh"),
+        _layer("joined", "multiply", "asked", "seen"),
+    ]
+
+
+def _attention(model: AskModel) -> Layers:
+    return [
+        _layer("look", "attention", _FEATURES, _KEYS, "question"),
+        _layer("both", "concat", "question", "look"),
+        _layer("reasoning", "recurrent", "both", cell=model.cell, hidden=model.hidden),
+        _layer("joined", "linear", "reasoning", width=model.joint, activation="relu"),
+    ]
+
+
+_JOINED = {"concatenate": _concatenate, "multiply": _multiply, "attention": _attention}
+
+
+def _head(model: AskModel) -> Layers:
+    return [_layer("head", "linear", "joined", width=ANSWERS)]

@@ -1,0 +1,189 @@
+"""Answers to questions about a picture from a bundle: open it once, look at a picture once, ask as
+often as one likes.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgernn.bundle import Bundle
+from edgernn.contract import HEIGHT
+from edgernn.data.pictures.pictures import open_picture, to_array
+from edgernn.errors import BundleError, DataError
+from edgernn.families.loss import log_probabilities
+from edgernn.sessions.base import Arrays
+from edgernn.sessions.model import choose_model
+from edgernn.wording import some
+from edgernn.writing.command import refuse_other
+from edgernn.writing.text import open_tokenizer
+
+_SHOWN_PIXELS = 512  # more than a panel of an attention map shows
+_AROUND_WORDS = "?!.,;:\"'()"
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A picture that a model has looked at: the contexts and the first state of every question.
+
+    Attributes:
+        contexts, state: as ``Model.begin`` gives them.
+        picture: uint8 ``[H, W, 3]``, upright and in its own proportions, to draw on.
+    """
+
+    contexts: Arrays
+    state: Arrays
+    picture: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The answer to one question.
+
+    Attributes:
+        question: as it was asked.
+        words: as the model read them, T of them.
+        unknown: the words of the question that the model does not know.
+        probabilities: ``[A]``, of every answer after the last word.
+        labels: the names of the A answers.
+        running: ``[T, A]``, the probabilities after every word.
+        attention: ``[T, R]``, where the model looked at each word; None without attention.
+    """
+
+    question: str
+    words: tuple[str, ...]
+    unknown: tuple[str, ...]
+    probabilities: np.ndarray
+    labels: tuple[str, ...]
+    running: np.ndarray
+    attention: np.ndarray | None
+
+    def best(self, count: int) -> list[tuple[str, float]]:
+        """Return the ``count`` most probable answers, the most probable first."""
+        order = np.argsort(-self.probabilities, kind="stable")[:count]
+        return [(self.labels[index], float(self.probabilities[index])) for index in order]
+
+    def to_record(self, count: int) -> dict[str, Any]:
+        """Return what a line of JSON says of it."""
+        best = self.best(count)
+        return {
+            "question": self.question,
+            "answer": best[0][0],
+            "probability": best[0][1],
+            "answers": [{"answer": name, "probability": share} for name, share in best],
+            "unknown": list(self.unknown),
+        }
+
+
+class Answerer:
+    """A bundle that answers questions about pictures, opened; a context manager.
+
+    Args:
+        source: the path of a bundle, or an opened one, which stays open.
+        artifact: the step file to use, by its path or its format; default the first that runs here.
+        trust: see ``open_session``.
+
+    Attributes:
+        artifact: the step file in use.
+        has_attention: whether answers say where the model looked.
+
+    Raises:
+        BundleError, ContractError, UnavailableError: see errors.py.
+        UsageError: the bundle answers no questions about pictures, or has no such step file.
+    """
+
+    def __init__(
+        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
+    ) -> None:
+        bundle = Bundle.open(source, trust=trust)
+        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
+        self._opened: AbstractContextManager[Bundle] = opened
+        self._bundle = opened.__enter__()
+        refuse_other(self._bundle, "ask")
+        step = self._bundle.manifest.contract.step
+        self.artifact, self._model = choose_model(self._bundle, artifact)
+        self._tokenizer = open_tokenizer(self._bundle)
+        self._scores, self._attention = step.read_outputs[0], step.attention
+        self._labels = _labels(self._bundle, self._scores.axes[-1])
+        self.has_attention = self._attention is not None
+
+    def __enter__(self) -> Answerer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+
+    def look(self, path: Path) -> Seen:
+        """Look at the picture file ``path``.
+
+        Raises:
+            DataError: the file is missing, or is no picture that can be read.
+        """
+        picture = open_picture(path)
+        side = self._model.contract.sizes[HEIGHT]  # of the picture, which is square
+        contexts, state = self._model.look(to_array(picture, side)[None])  # [1, S, S, 3]
+        picture.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
+        return Seen(contexts, state, np.array(picture))
+
+    def ask(self, seen: Seen, question: str) -> Answer:
+        """Answer a question about a picture.
+
+        Raises:
+            DataError: the question has no word that the model knows.
+        """
+        ids, unknown = self._read(question)
+        step, state = self._model.contract.step, seen.state
+        scores, looked = [], []
+        for token in ids:
+            fed = {step.text_ids.name: np.array([[token]], np.int64), **seen.contexts}
+            outputs, state = self._model.step(fed, state)
+            scores.append(outputs[self._scores.name][0, -1])
+            if self._attention is not None:
+                looked.append(outputs[self._attention.name][0, -1])
+        running = np.exp(log_probabilities(np.stack(scores)))  # [T, A]
+        return Answer(
+            question,
+            tuple(map(self._tokenizer.token, ids.tolist())),
+            unknown,
+            running[-1],
+            self._labels,
+            running,
+            np.stack(looked) if looked else None,
+        )
+
+    def _read(self, question: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return the ids of a question, and the words that the vocabulary lacks."""
+        ids, lacking = self._tokenizer.encode(question), self._tokenizer.unknown_id
+        words = (word.strip(_AROUND_WORDS) for word in question.split())
+        unknown = tuple(
+            word
+            for word in words
+            if lacking is not None and lacking in self._tokenizer.encode(word)
+        )
+        if not (ids != (-1 if lacking is None else lacking)).any():
+            told = f"knows none of the words {some(unknown)}" if unknown else "was asked no words"
+            raise DataError(
+                f"the question {question!r}: the model {told}; ask as in its training data: "
+                f"edgernn inspect {self._bundle.source} shows its vocabulary"
+            )
+        return ids, unknown
+
+
+def _labels(bundle: Bundle, axis: str) -> tuple[str, ...]:
+    """Return the names of the answers; raise BundleError where the manifest has them not."""
+    names = (bundle.manifest.labels or {}).get(axis)
+    if names is None:
+        raise BundleError(
+            f"{bundle.source} does not say what its {axis} are called; export it again"
+        )
+    return tuple(names)
