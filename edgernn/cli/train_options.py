@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
 
 from edgernn.cli.choices import completing, device_names
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console, tell
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
 
-Asked = tuple[BaseModel, BaseModel]  # where the examples come from; network and loss
+Asked = tuple[Any, Any]  # records: where the examples come from; network and loss
 _budget, _course = (
     partial(typer.Option, rich_help_panel=panel) for panel in ("The budget", "Optimisation")
 )
