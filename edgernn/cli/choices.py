@@ -72,6 +72,13 @@ def importer_names() -> list[str]:
     return ["auto", *IMPORTERS]
 
 
+def text_names() -> list[str]:
+    """Return the texts that are built in."""
+    from edgernn.data.text.source import BUILT_IN
+
+    return list(BUILT_IN)
+
+
 def token_names() -> list[str]:
     """Return what ``--tokens`` takes."""
     return ["char", "byte", "word", "bpe"]

@@ -16,6 +16,7 @@ from edgernn.cli.choices import (
     device_names,
     one_of,
     read_share,
+    text_names,
     token_names,
     way_names,
 )
@@ -49,7 +50,11 @@ def text(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
-        str, _data(help="A text file, a folder, - for standard input, or python-docs.")
+        str,
+        _data(
+            help=f"A text file, a folder, - for standard input; built in: {one_of(text_names())}",
+            **completing(text_names),
+        ),
     ] = "python-docs",
     glob: Annotated[str, _data(help="Which files of a folder.")] = "**/*.txt",
     validation: Annotated[str | None, _data(help="A text of its own for validation.")] = None,
@@ -92,6 +97,9 @@ def text(
     learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 4e-3,
     weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
     clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
+    state_penalty: Annotated[
+        float, _course(help="Weight of what keeps states within ±3; 0: they may count.")
+    ] = 0.01,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and samples.")] = 0,
     device: Annotated[
@@ -133,6 +141,7 @@ def text(
         vocabulary=vocabulary,
         minimum_count=minimum_count,
         validation_fraction=validation_fraction,
+        state_penalty=state_penalty,
         model=model,
     )
     options = options_of(context, default_minutes=_DEFAULT_MINUTES)

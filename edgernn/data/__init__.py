@@ -8,5 +8,5 @@ memory-mapped.
     picture file → pictures → pixels                            for captioning
 
 ``token_kinds`` and ``pieces`` serve the tokenizer, ``picture_files`` the picture set.
-``python_docs`` and ``scenes`` are built in.
+``python_docs``, ``python_sources``, ``counting`` and ``scenes`` are built in.
 """

@@ -36,7 +36,7 @@ from edgernn.training.progress import Reporter
 from edgernn.training.run import Run
 from edgernn.training.schedule import Budget
 from edgernn.training.starting import new_run, resume_run
-from edgernn.training.text import TextTask
+from edgernn.training.text import STATE_PENALTY, TextTask
 
 CORPUS = "corpus"
 _EVALUATION_TOKENS = 1 << 15
@@ -60,6 +60,8 @@ class TextSetup(Record):
         vocabulary, minimum_count: limits for the tokens ``word`` and ``bpe``, see
             ``Tokenizer.build``.
         validation_fraction: share of the text, at its end, that is kept for validation.
+        state_penalty: how strongly a state is kept within ±3, see ``training.text``; 0 lets it
+            grow, as counting needs.
     """
 
     tokens: Annotated[str, AfterValidator(_of_text)] = "char"
@@ -67,6 +69,7 @@ class TextSetup(Record):
     vocabulary: int | None = None
     minimum_count: int = 2
     validation_fraction: float = 0.1
+    state_penalty: float = Field(default=STATE_PENALTY, ge=0)
 
 
 def train_text(
@@ -85,7 +88,8 @@ def train_text(
     """Train a language model on a text into the folder ``out``.
 
     Args:
-        data: a file, a folder (with ``glob``), ``-`` for standard input, or ``python-docs``.
+        data: a file, a folder (with ``glob``), ``-`` for standard input, or a built-in text,
+            such as ``python-docs``.
         out: a folder that holds no run yet.
         options: of the loop.
         setup: tokens and model; the default is a character LSTM.
@@ -207,4 +211,5 @@ def _task(
         mixed=mixed_precision(options.mixed, device),
         folder=out,
         about=about,
+        state_penalty=setup.state_penalty,
     )

@@ -37,7 +37,7 @@ _EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
 # at most so many validation tokens are measured, from the start of the part
 _EVALUATION_TOKENS = 1 << 20
 _SAMPLE_LENGTH = 160
-_STATE_BOUND, _STATE_PENALTY = 3.0, 1e-2
+_STATE_BOUND, STATE_PENALTY = 3.0, 1e-2
 
 
 class _ChunkLoss(nn.Module):
@@ -47,12 +47,12 @@ class _ChunkLoss(nn.Module):
     To the cross-entropy it adds ``λ mean(max(0, |s| - 3)²)`` over the states after the chunk. Left
     alone, some cells of an LSTM that never forgets count up into the hundreds, where tanh has long
     been 1; float16 has steps of 0.25 there, and float32 rounding grows alike. A cell of 3 already
-    gives 0.995.
+    gives 0.995. A model that is to count has a λ of 0.
     """
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: LanguageModel, state_penalty: float) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.state_penalty = model, state_penalty
 
     def forward(
         self, tokens: Tensor, targets: Tensor, state: State, fresh: Tensor
@@ -71,7 +71,7 @@ class _ChunkLoss(nn.Module):
             .sub(_STATE_BOUND)
             .clamp(min=0)
         )
-        objective = loss + _STATE_PENALTY * excess.square().mean()
+        objective = loss + self.state_penalty * excess.square().mean()
         return objective, loss.detach(), tuple(tensor.detach().float() for tensor in state)
 
 
@@ -86,6 +86,7 @@ class TextTask:
         mixed: run matrix products in bfloat16.
         folder: where ``save_best`` writes.
         about: what ``config.json`` tells of the training, completed at each ``save_best``.
+        state_penalty: λ of ``_ChunkLoss``.
     """
 
     def __init__(
@@ -100,13 +101,14 @@ class TextTask:
         mixed: bool,
         folder: Path,
         about: dict[str, Any],
+        state_penalty: float = STATE_PENALTY,
     ) -> None:
         self.model, self.world, self._covered = model, world, 1.0
         self._corpus, self._tokenizer, self._folder, self._about = corpus, tokenizer, folder, about
         self._batch, self._mixed = batch, mixed
         self._rows = world.rows(batch)
         self._lanes = Lanes(corpus.train, batch=batch, chunk=chunk, rows=self._rows)
-        self._loss = world.wrap(_ChunkLoss(model))
+        self._loss = world.wrap(_ChunkLoss(model, state_penalty))
         self._device = next(model.parameters()).device
         self._state = _detached(model.initial_state(len(self._rows)))
         self._step = 0

@@ -112,6 +112,15 @@ def test_states_beyond_their_bound_are_pushed_back(
     assert objective.item() > loss.item()
 
 
+def test_without_the_penalty_states_may_grow(
+    make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    task = _task(make_model(), tokenizer, tmp_path, state_penalty=0.0)
+    task._state = tuple(torch.full_like(tensor, 40.0) for tensor in task._state)
+    objective, loss, _ = task.next_loss(0.0)
+    assert objective.item() == loss.item()
+
+
 def test_a_learned_first_state_has_a_gradient_at_every_step(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
-import sysconfig
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgernn.data.text.standard_library import module_files
 from edgernn.errors import UnavailableError
 
 _SHORTEST = 40  # characters; shorter docstrings ("Return self.") are too many and too alike
@@ -58,12 +57,7 @@ def _read_texts() -> Iterator[str]:
         raise UnavailableError(
             "this Python has no pydoc_data.topics; give --data FILE or another Python"
         ) from error
-    library = Path(sysconfig.get_paths()["stdlib"])
-    modules = sorted(path for path in library.glob("*.py") if path.stem in sys.stdlib_module_names)
-    if not modules:
-        raise UnavailableError(
-            f"this Python has no sources in {library}; give --data FILE or another Python"
-        )
+    modules = module_files()
     for name in sorted(topics):
         yield topics[name]
     for path in modules:

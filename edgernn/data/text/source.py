@@ -20,16 +20,21 @@ from typing import BinaryIO
 
 from edgernn import storage
 from edgernn.data import encodings
-from edgernn.data.text import python_docs
+from edgernn.data.text import counting, python_docs, python_sources
 from edgernn.errors import DataError, StorageError, UsageError
 
 STANDARD_INPUT = "-"
-PYTHON_DOCS = "python-docs"
+# a text that is built in is a row here: its name, and what reads it
+BUILT_IN: dict[str, Callable[[], Iterator[str]]] = {
+    "python-docs": python_docs.read_chunks,
+    "python-sources": python_sources.read_chunks,
+    **counting.READERS,
+}
 _READ_BYTES = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff"
 _EXPECTED = (
-    f"give a UTF-8 text file, a folder of them, {STANDARD_INPUT} for standard input, or "
-    f"{PYTHON_DOCS}"
+    f"give a UTF-8 text file, a folder of them, {STANDARD_INPUT} for standard input, or one of "
+    f"what is built in: {', '.join(BUILT_IN)}"
 )
 
 
@@ -89,8 +94,8 @@ def open_source(data: str, *, glob: str = "**/*.txt") -> CorpusSource:
 
     Args:
         data: a file; a folder, whose files that match ``glob`` are joined in the order of their
-            paths, a newline between them; ``-`` for standard input; ``python-docs`` for the
-            built-in corpus (write ``./python-docs`` for a file of that name).
+            paths, a newline between them; ``-`` for standard input; a row of ``BUILT_IN``,
+            such as ``python-docs`` (write ``./python-docs`` for a file of that name).
         glob: which files of a folder to read.
 
     Raises:
@@ -102,8 +107,8 @@ def open_source(data: str, *, glob: str = "**/*.txt") -> CorpusSource:
         if sys.stdin is None:  # closed before the program began
             raise DataError(f"standard input is closed, so it holds no corpus; {_EXPECTED}")
         return _spool(sys.stdin.buffer, "standard input")
-    if data == PYTHON_DOCS:
-        return CorpusSource(PYTHON_DOCS, python_docs.read_chunks)
+    if data in BUILT_IN:
+        return CorpusSource(data, BUILT_IN[data])
     if not data:
         raise UsageError(f"the corpus is named by an empty text; {_EXPECTED}")
     path = Path(data)

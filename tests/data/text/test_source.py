@@ -151,7 +151,8 @@ def message(data: Path | str, kind: type[EdgernnError] = DataError, glob: str = 
 def test_nothing_there(tmp_path: Path) -> None:
     assert message(tmp_path / "absent.txt") == (
         f"cannot read the corpus {tmp_path / 'absent.txt'}: No such file or directory; "
-        "give a UTF-8 text file, a folder of them, - for standard input, or python-docs"
+        "give a UTF-8 text file, a folder of them, - for standard input, or one of what is built "
+        "in: python-docs, python-sources, counting-ab, counting-abc"
     )
     assert "named by an empty text" in message("", UsageError)
 
