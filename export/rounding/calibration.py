@@ -7,12 +7,13 @@ that the user gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx
 import onnxruntime
 
+from edgernn.contract import BATCH, FileContract
 from edgernn.export.rounding.compression import Feeds
 from edgernn.export.to_onnx.quantize import layer_name, products
 from edgernn.families.base import Family
@@ -53,6 +54,29 @@ def hessians(
         for layer in shared
         if name in moments
     }
+
+
+def row_by_row(
+    feeds: Iterable[Mapping[str, np.ndarray]], file_contract: FileContract
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield ``feeds``, cut into as many rows as a file of ``file_contract`` takes; as they are where
+    it takes any number.
+    """
+    rows, spec = file_contract.axis_size(BATCH), file_contract.spec
+    along = {tensor.name: tensor.axis(BATCH) for tensor in spec.inputs}
+    for feed in feeds:
+        count = max((feed[n].shape[at] for n, at in along.items() if at is not None), default=0)
+        if rows in {None, count}:
+            yield dict(feed)
+            continue
+        for start in range(0, count, rows or 1):
+            some = range(start, start + (rows or 1))
+            yield {
+                name: array
+                if (at := along[name]) is None
+                else np.take(array, some, axis=at, mode="wrap")  # the last one is filled up
+                for name, array in feed.items()
+            }
 
 
 def feeds_from(

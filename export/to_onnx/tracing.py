@@ -25,7 +25,7 @@ from edgernn.contract.interface import FileTensor
 from edgernn.errors import ContractError
 from edgernn.export.graphs import FlatGraph, example_inputs
 from edgernn.export.operators import IR_VERSION, OPSET
-from edgernn.export.rounding.calibration import hessians
+from edgernn.export.rounding.calibration import hessians, row_by_row
 from edgernn.export.rounding.compression import Feeds
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.to_onnx.quantize import NEAREST_BITS
@@ -130,7 +130,7 @@ def step_graph(
     model_proto = trace(products, file_contract, opset=opset)
     low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
     seen = (
-        hessians(model_proto, feeds())
+        hessians(model_proto, row_by_row(feeds(), file_contract))
         if feeds is not None and low < NEAREST_BITS and not recipe.hessians
         else recipe.hessians
     )

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from edgernn.contract import FileContract, Narrowing
-from edgernn.export.rounding.calibration import feeds_from, hessians
+from edgernn.export.rounding.calibration import feeds_from, hessians, row_by_row
 from edgernn.export.to_onnx.tracing import trace
-from edgernn.families.language import text_feeds
+from edgernn.families.language import language_contract, text_feeds
 from edgernn.families.table import family_of
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import FUSED
@@ -126,3 +126,17 @@ def test_a_captioner_is_calibrated_on_its_last_pictures(
         )
     joined = found["decoder.layers.0.joined"]
     np.testing.assert_allclose(joined[:6, :6], words.T @ words / len(words), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "starts"), [(None, [0]), (1, [0, 1, 2]), (2, [0, 2])])
+def test_a_call_of_many_rows_is_cut_for_a_file_of_few(rows: int | None, starts: list[int]) -> None:
+    contract = language_contract(("h",), layers=2, hidden=2, vocabulary=9)
+    axes = {} if rows is None else {"batch": rows}
+    file_contract = FileContract(contract=contract, narrowing=Narrowing(axes=axes))
+    tokens, h = np.arange(3).reshape(3, 1), np.arange(12.0).reshape(2, 3, 2)
+    made = list(row_by_row([{"tokens": tokens, "h": h}], file_contract))
+    assert len(made) == len(starts)
+    for feed, start in zip(made, starts, strict=True):
+        own = [0, 1, 2] if rows is None else [(start + k) % 3 for k in range(rows)]
+        assert feed["tokens"][:, 0].tolist() == own
+        assert np.array_equal(feed["h"], h[:, own])
