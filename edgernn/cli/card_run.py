@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from edgernn.bundle.manifest import Manifest
 from edgernn.cli.shown import visible
 from edgernn.data.text.spaced import SPACED
+from edgernn.families.base import Family
 from edgernn.families.table import family_of
 from edgernn.formats import FORMATS
 
@@ -124,8 +125,8 @@ def run_section(manifest: Manifest, name: str, *, packed: bool = False) -> str:
     one file.
     """
     family = family_of(manifest.family)
-    if family.command is None:
-        return _replay(name, packed=packed)
+    if not family.in_examples:
+        return _replay(family, name, packed=packed)
     captions = family.writes == "captions"
     text = "" if captions else f"{_prompt(manifest)}--length 200"
     ask = "photo.jpg" if captions else text
@@ -176,8 +177,11 @@ def _has_modules(manifest: Manifest) -> bool:
     return graphs >= {graph.name for graph in manifest.contract.graphs}
 
 
-def _replay(name: str, *, packed: bool) -> str:
-    """Return how a network that writes nothing is timed and stepped."""
+def _replay(family: Family, name: str, *, packed: bool) -> str:
+    """Return how a network that the examples write nothing with is asked, timed and stepped."""
+    asked = (
+        [] if family.command is None else [f"edgernn {family.command} {PLACE}{family.arguments}"]
+    )
     step = [
         "import edgernn",
         'session = edgernn.open_session("/path/to/bundle")',
@@ -188,7 +192,7 @@ def _replay(name: str, *, packed: bool) -> str:
         [
             block([f"BUNDLE=/path/to/{_argument(name)}"]),
             "With edgernn installed:",
-            block([f"edgernn bench {PLACE}"]),
+            block([*asked, f"edgernn bench {PLACE}"]),
             "Step by step, from Python:",
             block(step, "python"),
             "The recorded run is replayed by every example in `runtime_examples/` of the edgernn "

@@ -29,6 +29,7 @@ from edgernn.wording import size
 
 _EXPLAINED = frozenset({"onnx"})  # whose interface says more than its weights
 _FOREIGN = frozenset({"torchscript"})  # of another program, whose weights say more
+_SHOWN = 20  # labels
 _ARRAYS = {
     "run-weights": "safetensors",
     "resume-state": "safetensors",
@@ -91,6 +92,9 @@ def _bundle(path: Path, *, as_json: bool) -> None:
         if tokenizer
         else "no tokenizer"
     )
+    for axis, names in (manifest.labels or {}).items():
+        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        say(f"{axis}: {shown}")
     say(f"first state: {tables.first_state(manifest.contract)}")
     if frames := tables.frames(manifest.contract):
         say(f"frames: {frames}")
@@ -165,6 +169,8 @@ def _training(training: dict[str, Any], kind: str) -> None:
         loss, split = training["validation_loss"], training.get("split")
         say(f"trained on {training.get('corpus')}: {_figure(loss)} nats/{unit_of(kind)} ({split})")
     scores = [f"{name} {_figure(training[name])}" for name in SCORES if name in training]
+    if "accuracy" in training:
+        say(f"right answers there: {_figure(training['accuracy'])}")
     if scores:
         say(f"captions that it wrote for them: {', '.join(scores)}")
 

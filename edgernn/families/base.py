@@ -59,7 +59,9 @@ class Family(ABC):
         unit: what a step of it is.
         predicts: whether its loss is that of predicted ids, so that there is a perplexity.
         writes: what ``verify`` compares in its greedy check; None where it writes nothing.
-        command: the command of edgernn that writes with it; None where there is none.
+        in_examples: whether the examples of every language write with it, beside replaying the
+            recorded run.
+        command: the command of edgernn that writes or answers with it; None where there is none.
         arguments: what that takes after the bundle, beginning with a space.
         about: what it is, and is not to be asked, for who gave it to another command.
         task, metrics: as model hubs call them.
@@ -75,6 +77,7 @@ class Family(ABC):
     unit: ClassVar[str] = "token"
     predicts: ClassVar[bool] = False
     writes: ClassVar[Literal["text", "captions", "translations"] | None] = None
+    in_examples: ClassVar[bool] = False
     command: ClassVar[str | None] = None
     arguments: ClassVar[str] = ""
     about: ClassVar[str] = ""

@@ -51,6 +51,7 @@ class CaptionerFamily(SeenFamily):
     references = CAPTIONS
     text = "caption"
     writes = "captions"
+    in_examples = True
     command = "caption"
     arguments = " PICTURE"
     about = "a captioner, it writes about pictures"

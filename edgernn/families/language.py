@@ -29,6 +29,7 @@ class LanguageFamily(Family):
     layout = "tokens int64 [N]"
     predicts = True
     writes = "text"
+    in_examples = True
     command = "generate"
     about = "a language model, it sees no pictures"
     task, metrics = "text-generation", ("perplexity",)

@@ -1,5 +1,5 @@
-"""Which command writes with a model: its family's, or where that writes with no such contract, the
-first of a family that does.
+"""Which command writes or answers with a model: its family's, or where that writes with no such
+contract, the first of a family that does.
 """
 
 from __future__ import annotations

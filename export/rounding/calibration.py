@@ -59,8 +59,8 @@ def hessians(
 def row_by_row(
     feeds: Iterable[Mapping[str, np.ndarray]], file_contract: FileContract
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield ``feeds``, cut into as many rows as a file of ``file_contract`` takes; as they are where
-    it takes any number.
+    """Yield ``feeds``, cut into as many rows as a file of ``file_contract`` takes; as they are
+    where it takes any number.
     """
     rows, spec = file_contract.axis_size(BATCH), file_contract.spec
     along = {tensor.name: tensor.axis(BATCH) for tensor in spec.inputs}

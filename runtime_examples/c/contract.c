@@ -220,9 +220,9 @@ static bool check_rest(const struct bundle *bundle, const struct json *contract,
     return true;
 }
 
-/* Find what text is written by: the fresh input of whole numbers below the size of an axis, and the output
- * over that axis. */
-static void find_text(struct bundle *bundle) {
+/* Find what text is read and written by: the fresh input of whole numbers below the size of an axis, which
+ * the vocabulary is, and the output over that axis. */
+static void find_text(struct bundle *bundle, const struct json *sizes) {
     const struct graph *step = &bundle->step;
     for (size_t i = 0; i < step->inputs && bundle->ids == NULL; i++) {
         const struct tensor *tensor = &step->input[i];
@@ -234,7 +234,9 @@ static void find_text(struct bundle *bundle) {
         bool over = tensor->role == OUTPUT && tensor->rank > 0 && tensor->shape[tensor->rank - 1] > 0 &&
                     strcmp(tensor->axes[tensor->rank - 1], bundle->ids->below) == 0;
         bundle->scores = over ? tensor : NULL;
-        bundle->vocabulary = over ? (size_t)tensor->shape[tensor->rank - 1] : 0;
+    }
+    if (bundle->ids != NULL && !json_whole(json_get(sizes, bundle->ids->below), &bundle->vocabulary)) {
+        bundle->vocabulary = 0;
     }
 }
 
@@ -269,6 +271,6 @@ bool read_contract(struct bundle *bundle, struct bundle_error *error) {
     if (steps != 1 || bundle->step.inputs == 0 || bundle->step.outputs == 0) {
         return damaged("the contract has no step", error);
     }
-    find_text(bundle);
+    find_text(bundle, json_get(contract, "sizes"));
     return check_states(&bundle->step, error) && check_rest(bundle, contract, error);
 }

@@ -45,7 +45,7 @@ static bool read_vocabulary(struct tokenizer *tokenizer, const struct bundle *bu
     const struct json *vocabulary = json_get(json_get(tokenizer->document, "model"), "vocab");
     tokenizer->count = bundle->vocabulary;
     if (vocabulary == NULL || vocabulary->kind != JSON_OBJECT || vocabulary->length != tokenizer->count) {
-        return other(error, "its vocabulary has not as many tokens as the logits have columns");
+        return other(error, "its vocabulary has not as many tokens as the contract has ids");
     }
     tokenizer->table_size = 2 * tokenizer->count + 1;
     tokenizer->tokens = calloc(tokenizer->count, sizeof(const struct json *));

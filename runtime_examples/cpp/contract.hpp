@@ -113,6 +113,16 @@ class Contract {
     return fresh[0];
   }
 
+  // How many token ids there are.
+  std::int64_t vocabulary() const {
+    const auto size = sizes.find(token_input().below);
+    if (size == sizes.end()) {
+      throw BundleError("the contract gives no size to the axis " + token_input().below +
+                        "; export the bundle again");
+    }
+    return size->second;
+  }
+
   TensorSpec logits_output() const {
     for (const TensorSpec& output : graph("step").outputs) {
       if (output.role == "output" && !output.axes.empty() && output.axes.back() == token_input().below) {

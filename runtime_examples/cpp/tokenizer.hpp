@@ -19,8 +19,7 @@ class Tokenizer {
                         "Face tokenizers format");
     }
     const Json file = Json::parse(bundle.read(bundle.tokenizer_path), bundle.tokenizer_path);
-    read_vocabulary(file.at("model").at("vocab"),
-                    bundle.contract.shape(bundle.contract.logits_output()).back());
+    read_vocabulary(file.at("model").at("vocab"), bundle.contract.vocabulary());
     if (bytes_or_pairs()) pairs_.emplace(ids_, kind_ == "bpe" ? &file.at("model").at("merges") : nullptr);
     if (words()) {
       const auto unknown = ids_.find(file.at("model").at("unk_token").string());

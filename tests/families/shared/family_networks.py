@@ -1,0 +1,76 @@
+"""A tiny network of each family that is described by layers, with a sample of it: what tests export
+and replay. A new family is one function and one row of ``ROWS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.data.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A network's description as ``NetworkConfig`` reads it, the sample of its family, and the text
+    of its tokenizer where it reads any.
+    """
+
+    config: dict[str, Any]
+    sample: dict[str, np.ndarray]
+    text: str | None = None
+
+
+def layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]:
+    """Return one layer of a description."""
+    return {"name": name, "kind": kind, "inputs": [*inputs], "options": options}
+
+
+def classifier() -> Tiny:
+    """A classifier of characters."""
+    text, random = "abcdefg ", np.random.default_rng(3)
+    size = len(set(text))
+    tokens = {"name": "tokens", "dtype": "int64", "axes": ["batch", "time"], "below": "vocab"}
+    lengths = random.integers(3, 9, 48)
+    config = {
+        "family": "classifier",
+        "inputs": [tokens],
+        "sizes": {"vocab": size, "classes": 3},
+        "layers": [
+            layer("embedding", "embedding", "tokens", width=6),
+            layer("rnn", "recurrent", "embedding", cell="lstm", hidden=8),
+            layer("head", "linear", "rnn", width="classes"),
+        ],
+        "outputs": {"logits": "head"},
+        "labels": {"classes": ["cold", "mild", "hot"]},
+    }
+    sample = {
+        "tokens": random.integers(0, size, (48, 8)),
+        "lengths": lengths,
+        "target": random.integers(0, 3, 48),
+    }
+    return Tiny(config, sample, text)
+
+
+ROWS: dict[str, Callable[[], Tiny]] = {"classifier": classifier}
+
+
+def export_tiny(word: str, out: Path, **options: Any) -> Path:
+    """Export the network of a row, its weights drawn by a seed, to the bundle ``out``."""
+    import torch
+
+    from edgernn.export.pack import export_bundle
+    from edgernn.models.checkpoint import Checkpoint
+    from edgernn.models.layered.description import NetworkConfig
+    from edgernn.models.layered.network import Network
+
+    tiny = ROWS[word]()
+    torch.manual_seed(5)
+    network = Network(NetworkConfig.model_validate(tiny.config)).eval()
+    tokenizer = None if tiny.text is None else Tokenizer.build([tiny.text], "char")
+    loaded = Checkpoint(network, tokenizer, {"corpus": "a test"}, tiny.sample)
+    return export_bundle(loaded, out, **options).folder
