@@ -1,4 +1,4 @@
-"""The golden run of every family that is described by layers, in three hosts."""
+"""The golden run of every family that is described by layers, in every host."""
 
 from __future__ import annotations
 
