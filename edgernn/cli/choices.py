@@ -84,6 +84,13 @@ def token_names() -> list[str]:
     return ["char", "byte", "word", "bpe"]
 
 
+def text_cell_names() -> list[str]:
+    """Return what ``--cell`` of ``train text`` takes."""
+    from edgernn.models.layered.table import OVER_TIME
+
+    return [*cell_names(), *OVER_TIME]
+
+
 def way_names() -> list[str]:
     """Return what ``--between`` takes."""
     from edgernn.models.between import BETWEEN

@@ -11,11 +11,11 @@ import typer
 
 from edgernn.cli import train_ask, train_captions
 from edgernn.cli.choices import (
-    cell_names,
     completing,
     device_names,
     one_of,
     read_share,
+    text_cell_names,
     text_names,
     token_names,
     way_names,
@@ -66,7 +66,9 @@ def text(
     ] = "char",
     vocabulary: Annotated[int | None, _data(help="Most tokens of word and bpe.")] = None,
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
+    cell: Annotated[
+        str, _model(help=one_of(text_cell_names()), **completing(text_cell_names))
+    ] = "lstm",
     hidden: Annotated[int, _model(help="Width of a layer.")] = 256,
     layers: Annotated[int, _model(help="Layers, 1 to 256.")] = 2,
     between: Annotated[
@@ -75,6 +77,12 @@ def text(
             help="What passes between layers: plain, residual or highway.", **completing(way_names)
         ),
     ] = "plain",
+    kernel: Annotated[
+        int | None, _model(help="Steps that each causal convolution sees; default 3.")
+    ] = None,
+    growth: Annotated[
+        int | None, _model(help="How their dilation grows from layer to layer; default 2.")
+    ] = None,
     embedding: Annotated[
         int | None, _model(help="Width of a token vector; default 64, tied: hidden.")
     ] = None,
@@ -132,6 +140,8 @@ def text(
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
     model |= {
         "between": between,
+        "kernel": kernel,
+        "growth": growth,
         "embedding": (hidden if tied else 64) if embedding is None else embedding,
         "learned_initial_state": learned_state,
     }

@@ -22,13 +22,12 @@ import numpy as np
 import torch
 from pydantic import AfterValidator, Field
 
-from edgernn.contract import TOKENS, Record, validated
+from edgernn.contract import TOKENS, Record
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.source import CorpusSource, open_source
 from edgernn.data.text.token_kinds import CAPTION
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models import checkpoint
-from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World
 from edgernn.training.options import TrainOptions
@@ -37,6 +36,7 @@ from edgernn.training.run import Run
 from edgernn.training.schedule import Budget
 from edgernn.training.starting import new_run, resume_run
 from edgernn.training.text import STATE_PENALTY, TextTask
+from edgernn.training.text_model import text_config, text_model
 
 CORPUS = "corpus"
 _EVALUATION_TOKENS = 1 << 15
@@ -107,7 +107,7 @@ def train_text(
     """
     setup = setup or TextSetup()
     chosen = choose_device(device)
-    validated(LanguageConfig, vocabulary=1, **setup.model)
+    text_config(setup.model, vocabulary=1)
     return new_run(
         out,
         options,
@@ -188,9 +188,7 @@ def _task(
     corpus = Corpus.open(out / CORPUS)
     corpus.check_tokenizer(tokenizer)
     torch.manual_seed(options.seed)
-    model = LanguageModel(
-        validated(LanguageConfig, vocabulary=tokenizer.vocabulary_size, **setup.model)
-    )
+    model = text_model(setup.model, vocabulary=tokenizer.vocabulary_size)
     if here.rank:
         # dropout differs between processes; weights do not
         torch.manual_seed(options.seed + here.rank)

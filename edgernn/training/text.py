@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgernn.contract import BATCH, STEP
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.token_kinds import unit_of
 from edgernn.data.text.tokenizer import Tokenizer
@@ -25,9 +26,9 @@ from edgernn.decoding.sampling import Sampler
 from edgernn.errors import TrainingError
 from edgernn.models import checkpoint
 from edgernn.models.cells.base import State
-from edgernn.models.cells.table import cell_class
 from edgernn.models.eager import EagerSession
-from edgernn.models.language import LanguageModel, start_tokens
+from edgernn.models.family import RecurrentModel
+from edgernn.models.language import start_tokens
 from edgernn.training.distributed import World
 from edgernn.training.lanes import Lanes
 from edgernn.training.resume import taken
@@ -50,9 +51,10 @@ class _ChunkLoss(nn.Module):
     gives 0.995. A model that is to count has a λ of 0.
     """
 
-    def __init__(self, model: LanguageModel, state_penalty: float) -> None:
+    def __init__(self, model: RecurrentModel, state_penalty: float) -> None:
         super().__init__()
-        self.model, self.state_penalty = model, state_penalty
+        self.model, self.rows_of = model, _row_axes(model)
+        self.state_penalty = state_penalty
 
     def forward(
         self, tokens: Tensor, targets: Tensor, state: State, fresh: Tensor
@@ -62,9 +64,10 @@ class _ChunkLoss(nn.Module):
         """
         first = self.model.initial_state(len(tokens))
         state = tuple(
-            torch.where(fresh[None, :, None], f, s) for f, s in zip(first, state, strict=True)
+            torch.where(fresh.view([-1 if at == axis else 1 for at in range(f.dim())]), f, s)
+            for f, s, axis in zip(first, state, self.rows_of, strict=True)
         )
-        logits, state = self.model(tokens, state)
+        logits, state = _run(self.model, tokens, state)
         loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
         excess = (
             torch.cat([tensor.float().abs().flatten() for tensor in state])
@@ -91,7 +94,7 @@ class TextTask:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: RecurrentModel,
         corpus: Corpus,
         *,
         tokenizer: Tokenizer,
@@ -110,6 +113,8 @@ class TextTask:
         self._lanes = Lanes(corpus.train, batch=batch, chunk=chunk, rows=self._rows)
         self._loss = world.wrap(_ChunkLoss(model, state_penalty))
         self._device = next(model.parameters()).device
+        names = (spec.name for spec in model.config.contract().step.states)
+        self._states = dict(zip(names, _row_axes(model), strict=True))
         self._state = _detached(model.initial_state(len(self._rows)))
         self._step = 0
         self._validation_lanes()
@@ -173,7 +178,7 @@ class TextTask:
                 if at and not go_on():
                     wanted = at
                     break
-                logits, state = self.model(self._tensor(inputs[:, part]), state)
+                logits, state = _run(self.model, self._tensor(inputs[:, part]), state)
                 true = self._tensor(targets[:, part]).flatten()
                 total += nn.functional.cross_entropy(
                     logits.flatten(0, 1), true, reduction="sum"
@@ -203,12 +208,14 @@ class TextTask:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """See ``Task.state``: the lanes' position, the step, and the carried state of all rows
-        ``[L, B, H]``.
+        """See ``Task.state``: the lanes' position, the step, and the carried state of all
+        rows.
         """
         position = torch.tensor([*self._lanes.position, self._step], dtype=torch.int64)
-        names = cell_class(self.model.config.cell).states
-        whole = {name: self.world.gather(s, 1) for name, s in zip(names, self._state, strict=True)}
+        whole = {
+            name: self.world.gather(tensor, axis)
+            for (name, axis), tensor in zip(self._states.items(), self._state, strict=True)
+        }
         return {"position": position, **whole}
 
     def set_state(self, tensors: Mapping[str, Tensor]) -> None:
@@ -219,13 +226,13 @@ class TextTask:
                 f"its position is step {at:,} of pass {passes:,}, but the corpus has "
                 f"{self._lanes.length:,} steps"
             )
-        layers, _, hidden = self._state[0].shape
-        names, rows = (
-            cell_class(self.model.config.cell).states,
-            slice(self._rows.start, self._rows.stop),
-        )
-        whole = [taken(tensors, f"task.{name}", [layers, self._batch, hidden]) for name in names]
-        self._state = tuple(tensor[:, rows].contiguous().to(self._device) for tensor in whole)
+        state = []
+        for (name, axis), own in zip(self._states.items(), self._state, strict=True):
+            shape = [*own.shape[:axis], self._batch, *own.shape[axis + 1 :]]
+            whole = taken(tensors, f"task.{name}", shape)
+            rows = whole.narrow(axis, self._rows.start, len(self._rows))
+            state.append(rows.contiguous().to(self._device))
+        self._state = tuple(state)
         self._lanes.position, self._step = (passes, at), step
 
     def _validation_lanes(self) -> tuple[np.ndarray, int]:
@@ -244,6 +251,17 @@ def entropy_of(ids: np.ndarray) -> float:
     """Return the entropy in nats of how often each id occurs in ``ids``."""
     shares = np.unique(ids, return_counts=True)[1] / len(ids)
     return float(-(shares * np.log(shares)).sum())
+
+
+def _row_axes(model: RecurrentModel) -> list[int]:
+    """Return which axis of each state is that of the rows."""
+    return [spec.axes.index(BATCH) for spec in model.config.contract().step.states]
+
+
+def _run(model: RecurrentModel, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    """Return the logits of ``tokens [B, T]``, ``[B, T, V]``, and the state after them."""
+    made = model.graph(STEP, tokens, *state)
+    return made[0], made[len(made) - len(state) :]
 
 
 def _detached(state: State) -> State:

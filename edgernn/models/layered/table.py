@@ -30,6 +30,7 @@ KINDS = {
     "layer_norm": f"{_KINDS}.normalisation:LayerNorm",
     "convolution": f"{_KINDS}.convolution:Convolution",
     "bidirectional": f"{_KINDS}.bidirectional:Bidirectional",
+    "causal_convolution": f"{_KINDS}.causal_convolution:CausalConvolution",
     "attention": f"{_KINDS}.attention:Attention",
     "before": f"{_KINDS}.states:Before",
     "run": f"{_KINDS}.states:Run",
@@ -43,6 +44,9 @@ KINDS = {
     "frame_pool": f"{_KINDS}.frame_pooling:FramePool",
     "frame_vector": f"{_KINDS}.frames:FrameVector",
 }
+
+# what may stand where a recurrent layer stands, and is chosen as a cell is
+OVER_TIME = ("causal_convolution",)
 
 
 def kind_class(kind: str) -> type[LayerModule]:
