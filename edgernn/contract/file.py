@@ -42,7 +42,8 @@ class Narrowing(Record):
     renames.
 
     ``axes``: axis → the only size that the file takes. ``dtypes``: tensor → the file's dtype, where
-    ``picture`` is the platform's own 8-bit RGB picture (Core ML: a pixel buffer).
+    ``picture`` is the platform's own 8-bit picture, RGB or, of one channel, grey (Core ML: a pixel
+    buffer).
     ``runtime_state``: the state is held by the runtime under the state inputs' names (Core ML
     MLState) and does not appear as in- or output.
     """

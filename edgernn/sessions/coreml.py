@@ -23,6 +23,7 @@ from edgernn.sessions.base import Arrays, Session
 
 _ARRAY = ct.proto.FeatureTypes_pb2.ArrayFeatureType
 _COLOUR_SPACE = ct.proto.FeatureTypes_pb2.ImageFeatureType.ColorSpace
+_CHANNELS = {"RGB": 3, "GRAYSCALE": 1}  # of a pixel buffer
 _TARGETS = {8: "iOS17", 9: "iOS18"}  # by specification version
 _DTYPES = {_ARRAY.FLOAT32: "float32", _ARRAY.FLOAT16: "float16", _ARRAY.INT32: "int32"}
 
@@ -78,7 +79,9 @@ class CoreMLSession(Session):
         return results
 
     def _native(self, feeds: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Return the feeds as Core ML takes them: a picture ``[1, H, W, 3]`` as a Pillow image."""
+        """Return the feeds as Core ML takes them: a picture ``[1, H, W, 3]``, or ``[1, H, W, 1]``
+        where it is grey, as a Pillow image.
+        """
         pictures = [
             spec.name for spec in self.spec.inputs if self.file_contract.dtype(spec) == PICTURE
         ]
@@ -87,7 +90,7 @@ class CoreMLSession(Session):
         from PIL import Image
 
         return {
-            name: Image.fromarray(array[0]) if name in pictures else array
+            name: Image.fromarray(_pixels(array)) if name in pictures else array
             for name, array in feeds.items()
         }
 
@@ -111,6 +114,12 @@ class CoreMLStateSession(CoreMLSession):
         return {**results, **{next_name(name): memory.read_state(name) for name in kept}}
 
 
+def _pixels(picture: np.ndarray) -> np.ndarray:
+    """Return a picture ``[1, H, W, C]`` as Pillow takes it, ``[H, W, 3]`` or ``[H, W]``."""
+    own: np.ndarray = picture[0, ..., 0] if picture.shape[-1] == 1 else picture[0]
+    return own
+
+
 def _load(path: Path, *, predict: bool) -> Any:
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -127,12 +136,11 @@ def _tensor(feature: Any) -> FileTensor:
     kind = feature.type.WhichOneof("Type")
     if kind == "imageType":
         image = feature.type.imageType
-        colour = (
-            PICTURE
-            if image.colorSpace == _COLOUR_SPACE.Value("RGB")
-            else f"{_COLOUR_SPACE.Name(image.colorSpace)} picture"
+        space = _COLOUR_SPACE.Name(image.colorSpace)
+        shape = (1, image.height, image.width, _CHANNELS.get(space, 3))
+        return FileTensor(
+            feature.name, PICTURE if space in _CHANNELS else f"{space} picture", shape
         )
-        return FileTensor(feature.name, colour, (1, image.height, image.width, 3))
     array = feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
     return FileTensor(
         feature.name, _DTYPES.get(array.dataType, str(array.dataType)), tuple(array.shape)

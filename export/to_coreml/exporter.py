@@ -218,7 +218,8 @@ def _tensor_type(tensor: FileTensor) -> Any:
     if tensor.dtype == PICTURE:
         batch, height, width, channels = tensor.shape or ()
         shape = (batch, channels, height, width)
-        return ct.ImageType(name=tensor.name, shape=shape, color_layout=ct.colorlayout.RGB)
+        layout = ct.colorlayout.GRAYSCALE if channels == 1 else ct.colorlayout.RGB
+        return ct.ImageType(name=tensor.name, shape=shape, color_layout=layout)
     return ct.TensorType(name=tensor.name, shape=tensor.shape, dtype=_numpy(tensor))
 
 

@@ -84,8 +84,8 @@ def _repeated(results: Sequence[Tensor], given: Sequence[Tensor]) -> frozenset[i
 
 
 class FromPictures(nn.Module):
-    """A graph whose pictures come as Core ML hands them over: colour planes ``[1, 3, H, W]``, 0 to
-    255, of a float dtype.
+    """A graph whose pictures come as Core ML hands them over: colour planes ``[1, 3, H, W]``, of a
+    grey one ``[1, 1, H, W]``, 0 to 255, of a float dtype.
     """
 
     def __init__(self, graph: nn.Module, pictures: list[bool]) -> None:
@@ -95,7 +95,7 @@ class FromPictures(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Compute the graph."""
         rows = (
-            x.permute(0, 2, 3, 1) if picture else x  # [1, H, W, 3]
+            x.permute(0, 2, 3, 1) if picture else x  # [1, H, W, C]
             for x, picture in zip(inputs, self.pictures, strict=True)
         )
         results: tuple[Tensor, ...] = self.flat(*rows)
@@ -103,5 +103,5 @@ class FromPictures(nn.Module):
 
 
 def planes(image: Tensor) -> Tensor:
-    """Return a picture ``[1, H, W, 3]`` as Core ML hands it over."""
-    return image.permute(0, 3, 1, 2).float()  # [1, 3, H, W]
+    """Return a picture ``[1, H, W, C]`` as Core ML hands it over."""
+    return image.permute(0, 3, 1, 2).float()  # [1, C, H, W]

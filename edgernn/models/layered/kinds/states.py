@@ -1,33 +1,42 @@
-"""Layers that look at a recurrent layer's state: before the step, and after a few steps that
-``encode`` runs.
+"""Layers that look at another layer's state: before the step, and after a few steps that ``encode``
+runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
 from edgernn.errors import UsageError
+from edgernn.models.layered.kinds.keeping import kept_value
 from edgernn.models.layered.kinds.recurrent import Recurrent, states_of
-from edgernn.models.layered.layer import LayerModule, Options, Place, Tensors, read_options
+from edgernn.models.layered.layer import (
+    Kept,
+    LayerModule,
+    Options,
+    Place,
+    Tensors,
+    read_options,
+)
 from edgernn.models.layered.values import BATCH_AXIS, TIME_AXIS, Value, before
 
 _MOST_STEPS = 64
 
 
 class BeforeOptions(Options):
-    """``layer`` is a recurrent layer of the step, which may come later; ``state`` one of its
-    states.
+    """``layer`` is a recurrent or a keep layer of the step, which may come later; ``state`` one of
+    its states, the first unless told otherwise.
     """
 
     layer: str
-    state: str = "h"
+    state: str | None = None
 
 
 class Before(LayerModule):
-    """The state of a recurrent layer before the step, of its top layer: ``[B, 1, H]``. A call takes
-    one time step.
+    """The state of a recurrent layer before the step, of its top layer, or what a keep layer kept:
+    ``[B, 1, H]``. A call takes one time step.
     """
 
     options_kind = BeforeOptions
@@ -38,16 +47,27 @@ class Before(LayerModule):
         super().__init__(place)
         options: BeforeOptions = read_options(place, BeforeOptions)
         place.want(0)
-        states = states_of(place, options.layer)
-        if options.state not in states:
-            raise place.refusal(f"state is {options.state!r}, expected one of {list(states)}")
-        width = states[options.state].value.axes[-1]
-        self.results = {"": Value((BATCH_AXIS, TIME_AXIS, width))}
-        self.sources = (before(options.layer, options.state),)
+        states = _states_before(place, options.layer)
+        key = next(iter(states)) if options.state is None else options.state
+        if key not in states:
+            raise place.refusal(f"state is {key!r}, expected one of {list(states)}")
+        axes = states[key].value.axes
+        self.by_layers = len(axes) > 2
+        self.results = {"": Value((BATCH_AXIS, TIME_AXIS, axes[-1]))}
+        self.sources = (before(options.layer, key),)
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""
-        return (given[0][-1].unsqueeze(1),), ()  # [B, 1, H]
+        state_before = given[0][-1] if self.by_layers else given[0]  # [B, H]
+        return (state_before.unsqueeze(1),), ()  # [B, 1, H]
+
+
+def _states_before(place: Place, name: str) -> Mapping[str, Kept]:
+    """Return the states of the layer ``name`` by their keys."""
+    layer = place.described.get(name)
+    if layer is not None and layer.kind == "keep":
+        return {state.key: state for state in kept_value(replace(place, layer=layer))}
+    return states_of(place, name)
 
 
 class RunOptions(Options):

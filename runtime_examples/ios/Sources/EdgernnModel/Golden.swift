@@ -187,16 +187,17 @@ private struct Drift {
     }
 }
 
-/// A recorded picture, uint8 [1, height, width, 3], as Core ML takes pictures.
+/// A recorded picture, uint8 [1, height, width, 3], or of one channel where it is grey, as Core ML takes pictures.
 private func pixelBuffer(_ image: Tensor) throws -> CVPixelBuffer {
-    guard case .bytes(let pixels) = image.values, image.shape.count == 4, image.shape[3] == 3 else {
+    guard case .bytes(let pixels) = image.values, image.shape.count == 4, [1, 3].contains(image.shape[3]) else {
         throw BundleError(
-            "the recorded picture is \(image.shape), expected bytes [1, height, width, 3]; "
+            "the recorded picture is \(image.shape), expected bytes [1, height, width, 1 or 3]; "
                 + "export the bundle again")
     }
-    let (height, width) = (image.shape[1], image.shape[2])
+    let (height, width, grey) = (image.shape[1], image.shape[2], image.shape[3] == 1)
+    let format = grey ? kCVPixelFormatType_OneComponent8 : kCVPixelFormatType_32BGRA
     var made: CVPixelBuffer?
-    CVPixelBufferCreate(kCFAllocatorDefault, width, height, kCVPixelFormatType_32BGRA, nil, &made)
+    CVPixelBufferCreate(kCFAllocatorDefault, width, height, format, nil, &made)
     guard let buffer = made, CVPixelBufferLockBaseAddress(buffer, []) == kCVReturnSuccess else {
         throw BundleError("no pixel buffer of \(width)x\(height); free some memory")
     }
@@ -205,6 +206,10 @@ private func pixelBuffer(_ image: Tensor) throws -> CVPixelBuffer {
     for row in 0..<height {
         let line = base.advanced(by: row * CVPixelBufferGetBytesPerRow(buffer)).assumingMemoryBound(to: UInt8.self)
         for column in 0..<width {
+            if grey {
+                line[column] = pixels[row * width + column]
+                continue
+            }
             let from = 3 * (row * width + column)
             for channel in 0..<3 { line[4 * column + channel] = pixels[from + 2 - channel] } // blue, green, red
             line[4 * column + 3] = 255
