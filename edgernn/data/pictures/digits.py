@@ -58,7 +58,7 @@ def draw_digits(
     if varied:
         maps = _bent(count, rng) * scale
         middles = middles + rng.uniform(-_SHIFT, _SHIFT, (count, 2)).astype(np.float32)
-    grid = np.stack(np.mgrid[:side, :side], -1).astype(np.float32) - (side - 1) / 2  # [S, S, 2]
+    grid = np.indices((side, side)).transpose(1, 2, 0).astype(np.float32) - (side - 1) / 2
     places = grid.reshape(1, -1, 2) @ maps.transpose(0, 2, 1) + middles[:, None]  # [N, S S, 2]
     return _sampled(pictures, places.reshape(count, side, side, 2))
 
