@@ -91,6 +91,7 @@ def _first_that_passes(
             prefix=source.options.prefix,
             streams=source.options.streams,
             operators=source.options.operators,
+            axes=source.options.axes,
         )
         try:
             made = _in_one_way(exporter, path, job, source)

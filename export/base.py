@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,7 @@ class Exporter(ABC):
         prefix: of names in generated source; None takes the format's own.
         streams: how many rows a file has whose format fixes their number.
         operators: which operators files of onnx have; other formats have no such choice.
+        axes: axis that the contract leaves open → the size that a file of fixed sizes takes.
     """
 
     format_name: str
@@ -80,10 +81,11 @@ class Exporter(ABC):
         prefix: str | None = None,
         streams: int = 1,
         operators: Operators | None = None,
+        axes: Mapping[str, int] | None = None,
     ) -> None:
         self.compression, self.way = compression or Compression(), way or self.ways[0]
         self.prefix, self.streams = prefix, streams
-        self.operators = operators or Operators()
+        self.operators, self.axes = operators or Operators(), dict(axes or {})
 
     def export(
         self,
@@ -179,15 +181,23 @@ class Exporter(ABC):
 
     def narrowed(self, model: RecurrentModel, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """Return ``narrowing``, and one time step a call where ``model`` cannot be traced with any
-        number of them; a step has as many frames as the contract says.
+        number of them; a step has as many frames as the contract says. Where files take fixed
+        sizes, open axes get those that were asked for.
         """
-        own = self.narrowing(graph_spec, precision)
+        own = self._sized(self.narrowing(graph_spec, precision), graph_spec)
         timed = any(TIME in tensor.axes for tensor in graph_spec.inputs)
         fused = model.open_time and model.fused_in(formats.select(self.format_name)[0].family)
         if TIME in own.axes or (timed and not fused):
             frames = model.config.contract().step_frames
             return own.model_copy(update={"axes": {**own.axes, TIME: frames}})
         return own
+
+    def _sized(self, narrowing: Narrowing, graph_spec: GraphSpec) -> Narrowing:
+        used = {axis for t in (*graph_spec.inputs, *graph_spec.outputs) for axis in t.axes}
+        sizes = {axis: size for axis, size in self.axes.items() if axis in used}
+        if not sizes or not formats.by_name(self.format_name).fixed_sizes:
+            return narrowing
+        return narrowing.model_copy(update={"axes": {**narrowing.axes, **sizes}})
 
     def notes(self, file_contract: FileContract) -> tuple[str, ...]:
         """Say what whoever ships the file must know, a line each; nothing unless a format says

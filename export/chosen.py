@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from edgernn import formats
 from edgernn.contract import Contract
@@ -78,26 +78,57 @@ def refuse_idle_operators(operators: Operators, chosen: Chosen, *, in_graph: boo
 
 
 def fitting(
-    chosen: Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
+    chosen: Chosen,
+    contract: Contract,
+    to: Iterable[str] | str | None,
+    tell: Tell,
+    *,
+    axes: Mapping[str, int] | None = None,
 ) -> Chosen:
     """Leave out of ``chosen`` what cannot hold a model of ``contract`` and was not asked for by
     name; ``tell`` hears of it.
+
+    Raises:
+        UsageError: ``axes`` names one that is not open, or no file takes fixed sizes.
     """
-    return _kept(_sized(chosen, contract, to, tell), contract, to, tell)
+    sizes = axes or {}
+    _refuse_idle_axes(sizes, chosen, contract)
+    return _kept(_sized(chosen, contract, to, tell, sizes), contract, to, tell)
+
+
+def _refuse_idle_axes(axes: Mapping[str, int], chosen: Chosen, contract: Contract) -> None:
+    unknown = next((axis for axis in axes if axis not in contract.open_axes), None)
+    if unknown is not None:
+        open_ones = ", ".join(contract.open_axes) or "none"
+        raise UsageError(
+            f"--axis {unknown}={axes[unknown]} names no axis that the contract leaves open; open "
+            f"are: {open_ones}"
+        )
+    if axes and not any(row.fixed_sizes for row, _ in chosen):
+        offered = ", ".join(row.name for row in formats.FORMATS.values() if row.fixed_sizes)
+        raise UsageError(
+            f"--axis says what files of fixed sizes take, which are those of {offered}, and none "
+            "of them is written; leave it out"
+        )
 
 
 def _sized(
-    chosen: Chosen, contract: Contract, to: Iterable[str] | str | None, tell: Tell
+    chosen: Chosen,
+    contract: Contract,
+    to: Iterable[str] | str | None,
+    tell: Tell,
+    sizes: Mapping[str, int],
 ) -> Chosen:
     """Leave out the rows whose files take fixed sizes alone where an axis is open; what was asked
     for by its name its exporter refuses.
     """
     left = [row.name for row, _ in chosen if row.fixed_sizes]
-    if to is not None or not left or not contract.open_axes or len(left) == len(chosen):
+    open_ones = [axis for axis in contract.open_axes if axis not in sizes]
+    if to is not None or not left or not open_ones or len(left) == len(chosen):
         return chosen
     tell(
         f"{', '.join(dict.fromkeys(left))} is left out: it takes fixed sizes, and the axis "
-        f"{contract.open_axes[0]} is open"
+        f"{open_ones[0]} is open; --axis {open_ones[0]}=20 says its size"
     )
     return [(row, precision) for row, precision in chosen if not row.fixed_sizes]
 

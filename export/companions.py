@@ -45,7 +45,8 @@ def write_companions(folder: Path, source: Source, *, release: bool) -> dict[str
     """Write all but artifacts and manifest; return the digest of each file."""
     loaded, model = source.loaded, source.reference
     reference = model.step
-    golden.record(reference, folder / bundles.GOLDEN, encoder=model.encode)
+    sizes = source.options.axes
+    golden.record(reference, folder / bundles.GOLDEN, encoder=model.encode, sizes=sizes)
     names = [bundles.GOLDEN]
     if loaded.tokenizer is not None:
         loaded.tokenizer.save(folder / bundles.TOKENIZER)

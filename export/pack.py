@@ -95,7 +95,7 @@ def export_bundle(
     loaded = source if isinstance(source, Checkpoint) else checkpoint.load(source)
     _refuse_not_finite(loaded)
     contract = loaded.model.config.contract()
-    chosen = fitting(chosen, contract, to, tell)
+    chosen = fitting(chosen, contract, to, tell, axes=options.axes)
     _refuse_streams(options.streams, chosen, contract)
     jobs = _jobs(chosen, contract, in_graph=in_graph or decoding)
     material = Source(

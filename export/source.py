@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,6 +35,7 @@ class ReducedOptions:
         prefix: what every name of generated C begins with; None takes the format's own.
         streams: how many sequences a file of c goes over in one call, 1 to ``MOST_STREAMS``.
         operators: which operators the files of onnx have, and in which versions.
+        axes: axis that the contract leaves open → the size that files of fixed sizes take.
 
     Raises:
         UsageError: another number of streams.
@@ -47,6 +48,7 @@ class ReducedOptions:
     prefix: str | None = None
     streams: int = 1
     operators: Operators = field(default_factory=Operators)
+    axes: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= MOST_STREAMS:
@@ -54,6 +56,18 @@ class ReducedOptions:
                 f"--streams is {self.streams}, expected 1 to {MOST_STREAMS}, as more sequences in "
                 "a call gain nothing"
             )
+
+
+def sizes_of(text: str | None) -> dict[str, int]:
+    """Return what ``--axis`` says, axis → size; raise UsageError where it is no such list."""
+    sizes = {}
+    for part in (text or "").split(","):
+        name, _, number = part.strip().partition("=")
+        if text is not None and not (name and number.isdecimal() and 1 <= int(number) < 1 << 31):
+            raise UsageError(f"--axis is {text!r}, expected an axis and its size, as source=24")
+        if text is not None:
+            sizes[name] = int(number)
+    return sizes
 
 
 @dataclass(frozen=True, eq=False)

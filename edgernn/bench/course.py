@@ -21,6 +21,7 @@ from edgernn.families.base import Feed
 from edgernn.families.samples import sample_of
 from edgernn.families.table import family_of
 from edgernn.sessions.base import Arrays, Session, State
+from edgernn.sessions.padding import padded
 
 SEED = 7
 PREFILL_TOKENS = 256
@@ -142,5 +143,6 @@ class Course:
 
     def _inputs(self, place: int) -> Arrays:
         if self.encodes:
-            return self._feed.call(self._feed.encode, place)
+            given = self._feed.call(self._feed.encode, place)
+            return padded(given, self._session.file_contract)
         return {**self._feed.call(self._feed.step, place), **self._contexts}

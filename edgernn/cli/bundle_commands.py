@@ -94,6 +94,13 @@ def export(
     streams: Annotated[
         int, typer.Option(metavar="N", help="Sequences that c steps in one call, 1 to 8.")
     ] = 1,
+    axis: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=SIZE",
+            help="Sizes of open axes in files of fixed sizes, as source=24; a caller pads.",
+        ),
+    ] = None,
     portable: Annotated[
         bool,
         typer.Option(
@@ -136,12 +143,12 @@ def export(
     from edgernn.export.operators import Operators
     from edgernn.export.pack import export_bundle, refuse_foreign
     from edgernn.export.rounding.compression import Budget
-    from edgernn.export.source import ReducedOptions
+    from edgernn.export.source import ReducedOptions, sizes_of
 
     budget = Budget(max_perplexity_increase, max_cider_drop)
     options = ReducedOptions(
         block_size, budget, _first_text(calibration), allow_float, prefix, streams,
-        Operators(portable, opset, ir_version),
+        Operators(portable, opset, ir_version), sizes_of(axis),
     )  # fmt: skip
     said = Said(
         inputs, state, settings, left_context, keep_restarts, rename,

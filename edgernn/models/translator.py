@@ -1,7 +1,7 @@
 """A translator as a network of layers: a sequence of ids, read once in both directions, to another,
 written id by id (Sutskever et al. 2014; Cho et al. 2014; Bahdanau et al. 2015).
 
-With attention (Luong et al. 2015, section 3, the score being Bahdanau's)::
+With attention (Luong et al. 2015, section 3, the score "general", scaled)::
 
     e_i, keys   = encoder(source), W e                               encode, once
     h_0         = tanh(W_0 [→e_n, ←e_1] + b_0), likewise c_0 without tanh
@@ -102,7 +102,7 @@ def _encoder(shape: TranslatorShape) -> tuple[Layer, ...]:
 
 def _step(shape: TranslatorShape) -> tuple[Layer, ...]:
     looks = (
-        _layer("attention", "attention", "features feature_keys rnn source_mask"),
+        _layer("attention", "attention", "features feature_keys rnn source_mask", score="product"),
         _layer("seen", "concat", "rnn attention"),
     )
     return (

@@ -45,18 +45,25 @@ _OPEN_STEPS = 5  # of an input of encode that has time
 
 
 def record(
-    session: Session, path: Path, *, encoder: Session | None = None, steps: int | None = None
+    session: Session,
+    path: Path,
+    *,
+    encoder: Session | None = None,
+    steps: int | None = None,
+    sizes: Sizes | None = None,
 ) -> None:
     """Run ``session`` and write what went in and came out.
 
     Each state starts at what ``encoder`` makes of a fixed input (a picture), or at its stored first
     value, as the contract says, else at a fixed random one. Without ``steps`` the run is as long as
     it takes to visit every id of a small vocabulary: 32 to 256 steps. It is shorter where
-    ``MOST_BYTES`` allow no more.
+    ``MOST_BYTES`` allow no more. ``sizes`` are those of axes that the contract leaves open, where
+    files take no other; the rest is drawn.
     """
     contract = session.contract
     sizes = {
         **open_sizes(session.file_contract, seed=_SEED),
+        **(sizes or {}),
         TIME: _OPEN_STEPS * contract.step_frames,
     }
     given, contexts, start = _start(session, encoder, sizes)

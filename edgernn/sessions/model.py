@@ -19,6 +19,7 @@ from edgernn.contract import BATCH, ENCODE, STEP, Contract
 from edgernn.errors import ContractError, UsageError
 from edgernn.sessions.base import Arrays, Session, State
 from edgernn.sessions.opening import encoder_of, first_that_runs, open_artifact
+from edgernn.sessions.padding import padded
 
 NO_INPUTS: Arrays = MappingProxyType({})
 
@@ -77,6 +78,7 @@ class Model:
 
         Args:
             inputs: every input of the encode graph by name; nothing where there is no such graph.
+                Ids are padded where a file takes one number of them, see ``padding``.
             batch: how many rows begin, where there is no encode graph.
 
         Returns:
@@ -87,7 +89,10 @@ class Model:
             UsageError: ``batch`` is less than 1.
         """
         if self.encode is not None:
-            return self.encode.encode(dict(inputs))
+            made = dict(inputs)
+            for session in self.sessions:
+                made = padded(made, session.file_contract)
+            return self.encode.encode(made)
         if inputs:
             raise ContractError(
                 f"unknown input {sorted(inputs)}: the model has no encode graph, so a sequence "

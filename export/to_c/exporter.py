@@ -70,7 +70,10 @@ class CExporter(Exporter):
         """See ``Exporter.recipe``: every file that is tried is compiled and read with."""
         if precision != SEARCHED:
             return None
-        own, options = cls(), Options(activations=FORMS[precision].activations)
+        own, options = (
+            cls(axes=source.options.axes),
+            Options(activations=FORMS[precision].activations),
+        )
         narrowing = own.narrowed(source.loaded.model, source.contract.step, precision)
         return smallest_recipe(source, Files(C, narrowing, partial(_write_folder, options=options)))
 

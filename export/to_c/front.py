@@ -142,7 +142,7 @@ def refuse_open(tensors: tuple[FileTensor, ...]) -> None:
         if axes := [axis for axis in tensor.shape or () if isinstance(axis, str)]:
             raise UsageError(
                 f"c files take fixed sizes, and {tensor.name} has the open axis {axes[0]}; say "
-                f"its size in the contract, as {axes[0]}=20, or leave c out"
+                f"its size with --axis {axes[0]}=20, or leave c out"
             )
 
 

@@ -61,5 +61,5 @@ def refuse_open(interface: Interface) -> None:
         if axes := [axis for axis in tensor.shape or () if isinstance(axis, str)]:
             raise UsageError(
                 f"Core ML files take fixed sizes, and {tensor.name} has the open axis {axes[0]}; "
-                f"say its size in the contract, as {axes[0]}=20, or leave Core ML out"
+                f"say its size with --axis {axes[0]}=20, or leave Core ML out"
             )

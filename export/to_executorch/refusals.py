@@ -16,7 +16,7 @@ def refuse_open(interface: Interface) -> None:
         if axes := [axis for axis in tensor.shape or () if isinstance(axis, str)]:
             raise UsageError(
                 f"ExecuTorch files take fixed sizes, and {tensor.name} has the open axis "
-                f"{axes[0]}; say its size in the contract, as {axes[0]}=20, or leave ExecuTorch "
+                f"{axes[0]}; say its size with --axis {axes[0]}=20, or leave ExecuTorch "
                 "out"
             )
 

@@ -110,7 +110,7 @@ def refuse_uncarried(file_contract: FileContract) -> None:
         if axes := [axis for axis in tensor.shape or () if isinstance(axis, str)]:
             raise UsageError(
                 f"ncnn files take fixed sizes, and {tensor.name} has the open axis {axes[0]}; say "
-                f"its size in the contract, as {axes[0]}=20, or leave ncnn out"
+                f"its size with --axis {axes[0]}=20, or leave ncnn out"
             )
     spec = file_contract.spec
     for own in (*spec.inputs, *spec.outputs):

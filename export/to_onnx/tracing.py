@@ -129,12 +129,25 @@ def step_graph(
     products = model.step_face(folded=folded).in_products()
     model_proto = trace(products, file_contract, opset=opset)
     low = min(rounding.bits for rounding in (recipe.default, *layers.values()))
-    seen = (
-        hessians(model_proto, row_by_row(feeds(), file_contract))
-        if feeds is not None and low < NEAREST_BITS and not recipe.hessians
-        else recipe.hessians
-    )
+    seen = recipe.hessians
+    if feeds is not None and low < NEAREST_BITS and not seen:
+        calls = row_by_row(feeds(), file_contract)
+        seen = hessians(_of_any_size(products, model_proto, file_contract, opset), calls)
     return model_proto, replace(recipe, folded=folded, layers=layers, hessians=seen)
+
+
+def _of_any_size(
+    products: RecurrentModel, made: onnx.ModelProto, file_contract: FileContract, opset: int
+) -> onnx.ModelProto:
+    """Return ``made``, or where it fixes axes that the contract leaves open, the same graph with
+    these open: what is calibrated on has sizes of its own.
+    """
+    own, open_axes = file_contract.narrowing, file_contract.contract.open_axes
+    kept = {axis: size for axis, size in own.axes.items() if axis not in open_axes}
+    if kept == own.axes:
+        return made
+    narrowing = own.model_copy(update={"axes": kept})
+    return trace(products, file_contract.model_copy(update={"narrowing": narrowing}), opset=opset)
 
 
 def finish(

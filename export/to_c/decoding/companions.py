@@ -45,6 +45,7 @@ def companions(
     """
     if decoding is None or (step is not None and contract_of(step).axis_size(BATCH) != 1):
         return {}
+    contract = contract if step is None else _in_sizes_of(contract, step)
     if texts.writes(contract):
         made = texts.files_of(contract, decoding, tokenizer, stored)
     elif captions.writes(contract, decoding):
@@ -54,6 +55,15 @@ def companions(
     prefix = PREFIX if step is None else options_of(step).prefix
     made = {name: text.replace(_GENERATOR, f"generator {VERSION}") for name, text in made.items()}
     return {name: _renamed(text, prefix).encode("ascii") for name, text in made.items()}
+
+
+def _in_sizes_of(contract: Contract, step: Path) -> Contract:
+    """Return the contract with the sizes that the step's file takes along axes that it leaves
+    open.
+    """
+    narrowed = contract_of(step).narrowing.axes
+    sizes = {axis: narrowed[axis] for axis in contract.open_axes if axis in narrowed}
+    return contract.model_copy(update={"sizes": {**contract.sizes, **sizes}})
 
 
 def _renamed(text: str, prefix: str) -> str:

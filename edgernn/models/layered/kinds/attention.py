@@ -1,5 +1,6 @@
-"""Additive attention (Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473; Xu et al. 2015,
-https://arxiv.org/abs/1502.03044).
+"""Attention: additive (Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473; Xu et al. 2015,
+https://arxiv.org/abs/1502.03044), or by a product (Luong et al. 2015, https://arxiv.org/abs/1508.04025;
+scaled as Vaswani et al. 2017, https://arxiv.org/abs/1706.03762).
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ _NOTHING = 1e4  # what is taken from the energy of what is not there
 
 
 class AttentionOptions(Options):
-    """``activation`` is f below; the two biases may be left out."""
+    """``score`` is how keys and queries meet; ``activation`` is f below; the two biases may be left
+    out.
+    """
 
+    score: Literal["additive", "product"] = "additive"
     activation: Literal["tanh", "relu"] = "tanh"
     query_bias: bool = True
     energy_bias: bool = True
@@ -27,6 +31,8 @@ class Attention(LayerModule):
     r"""From features ``a [B, R, F]``, keys ``k [B, R, K]`` and a query ``q [B, 1, Q]``::
 
         e_i = w · f(k_i + W_q q + b_q) + b_w    α = softmax(e)    z = Σ_i α_i a_i
+
+    With ``score: product`` the energies are ``e_i = k_i · (W_q q + b_q) / √K``, and there is no w.
 
     A fourth input ``m [B, R]`` is 1 where there is something and 0 where there is nothing: ``α_i``
     is 0 there, by ``e_i - 10⁴ (1 - m_i)``, whose exponential is 0 in float16 too.
@@ -63,7 +69,9 @@ class Attention(LayerModule):
                 )
         width = place.width(1)
         self.query = nn.Linear(place.width(2), width, bias=options.query_bias)
-        self.energy = nn.Linear(width, 1, bias=options.energy_bias)
+        self.by_product, self.scale = options.score == "product", width**-0.5
+        if not self.by_product:
+            self.energy = nn.Linear(width, 1, bias=options.energy_bias)
         self.function = {"tanh": torch.tanh, "relu": torch.relu}[options.activation]
         self.results = {
             "": query.over(features.axes[-1]),
@@ -81,6 +89,8 @@ class Attention(LayerModule):
 
     def _energies(self, keys: Tensor, query: Tensor) -> Tensor:
         """Return the energies ``[B, T, R]`` of keys ``[B, R, K]`` and queries ``[B, T, K]``."""
+        if self.by_product:
+            return torch.bmm(query * self.scale, keys.transpose(1, 2))
         if query.shape[1] == 1:
             one: Tensor = self.energy(self.function(keys + query))  # [B, R, 1]
             return one.transpose(1, 2)  # [B, 1, R]

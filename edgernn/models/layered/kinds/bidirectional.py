@@ -116,14 +116,14 @@ class Bidirectional(LayerModule):
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""
         x, ids = given
-        told = ids != 0  # [B, S]
-        back, last = _order(told)
+        mask = (ids != 0).to(x.dtype)  # [B, S]
+        back, last = _order(mask)
         ahead, behind = self.stacks or (self.forward_stack, self.backward_stack)
         forward = self._run(ahead, x)  # [B, S, H]
         backward = self._run(behind, _rows(x, back))  # [B, S, H], as it was read
         both = torch.cat((forward, _rows(backward, back)), 2)  # [B, S, 2H]
         ends = torch.cat([y.flatten(0, 1).index_select(0, last) for y in (forward, backward)], 1)
-        return (both, ends, told.to(x.dtype)), ()
+        return (both, ends, mask), ()
 
     def _run(self, stack: Stack, x: Tensor) -> Tensor:
         """Run ``x [B, S, I]`` through one direction from zeros; return ``[B, S, H]``."""
@@ -132,14 +132,15 @@ class Bidirectional(LayerModule):
         return y
 
 
-def _order(told: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, of rows of ids told ``[B, S]``, the places among all B·S: of each row's vectors the
-    other way round, its padding left where it is, ``[B·S]``; and of the last of each row, ``[B]``.
+def _order(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return, of rows with ids where ``mask [B, S]`` is 1, the places among all B·S: of each row's
+    vectors the other way round, its padding left where it is, ``[B·S]``; and of the last of each,
+    ``[B]``.
     """
-    rows, size = told.shape[0], told.shape[1]
-    count = told.long().sum(1, keepdim=True)  # [B, 1]
-    at = torch.arange(size, device=told.device).unsqueeze(0)  # [1, S]
-    start = torch.arange(rows, device=told.device).unsqueeze(1) * size  # [B, 1]
+    rows, size = mask.shape[0], mask.shape[1]
+    count = mask.sum(1, keepdim=True).long()  # [B, 1]; a sum of floats, which every format has
+    at = torch.arange(size, device=mask.device).unsqueeze(0)  # [1, S]
+    start = torch.arange(rows, device=mask.device).unsqueeze(1) * size  # [B, 1]
     turned = torch.where(at < count, count - 1 - at, at)  # [B, S]
     return (start + turned).flatten(), (start + (count - 1).clamp(min=0)).flatten()
 

@@ -83,8 +83,15 @@ def test_several_tokens_at_once_are_what_they_are_one_after_another() -> None:
         torch.testing.assert_close(looked[:, 0], attention[:, t])
 
 
-def test_masked_attention_is_a_softmax_over_what_is_there() -> None:
-    layer = network().layers["attention"]
+@pytest.mark.parametrize("score", ["additive", "product"])
+def test_masked_attention_is_a_softmax_over_what_is_there(score: str) -> None:
+    described = translator_config(TranslatorShape(hidden=H, encoder=H, embedding=E), V).model_dump()
+    for own in described["layers"]:
+        if own["kind"] == "attention":
+            own["options"] = {"score": score}
+    layer = (
+        Network(NetworkConfig.model_validate(described)).requires_grad_(False).layers["attention"]
+    )
     random = np.random.default_rng(0)
     features, keys = random.normal(size=(2, 4, 2 * H)), random.normal(size=(2, 4, H))
     query, mask = random.normal(size=(2, 1, H)), np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
@@ -92,11 +99,34 @@ def test_masked_attention_is_a_softmax_over_what_is_there() -> None:
     (value, alpha), _ = layer(given, ())
     weight, bias = (p.double().numpy() for p in (layer.query.weight, layer.query.bias))
     for row, there in enumerate((4, 2)):
-        hidden = np.tanh(keys[row, :there] + query[row] @ weight.T + bias)
-        energy = hidden @ layer.energy.weight.double().numpy()[0] + layer.energy.bias.item()
+        asked, own = query[row, 0] @ weight.T + bias, keys[row, :there]
+        if score == "product":
+            energy = own @ asked / np.sqrt(H)
+        else:
+            energy = np.tanh(own + asked) @ layer.energy.weight.double().numpy()[0]
+            energy += layer.energy.bias.item()
         wanted = np.exp(energy) / np.exp(energy).sum()
         np.testing.assert_allclose(alpha[row, 0, :there], wanted, atol=1e-6)
+        assert not alpha[row, 0, there:].any()
         np.testing.assert_allclose(value[row, 0], wanted @ features[row, :there], atol=1e-5)
+
+
+@pytest.mark.parametrize("score", ["additive", "product"])
+def test_several_queries_at_once_are_what_each_is(score: str) -> None:
+    described = translator_config(TranslatorShape(hidden=H, encoder=H, embedding=E), V).model_dump()
+    for own in described["layers"]:
+        if own["kind"] == "attention":
+            own["options"] = {"score": score}
+    layer = (
+        Network(NetworkConfig.model_validate(described)).requires_grad_(False).layers["attention"]
+    )
+    features, keys, query = torch.randn(2, 4, 2 * H), torch.randn(2, 4, H), torch.randn(2, 3, H)
+    mask = torch.tensor([[1.0, 1, 1, 1], [1, 1, 0, 0]])
+    (whole, looked), _ = layer((features, keys, query, mask), ())
+    for t in range(3):
+        (one, alpha), _ = layer((features, keys, query[:, t : t + 1], mask), ())
+        torch.testing.assert_close(one[:, 0], whole[:, t])
+        torch.testing.assert_close(alpha[:, 0], looked[:, t])
 
 
 def test_shared_weights_are_there_once() -> None:
