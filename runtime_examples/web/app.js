@@ -1,5 +1,6 @@
 // The page: a model is opened, then the panel of its family shows. Each panel is a file of its own.
 
+import { startAskPanel } from './ask_panel.js';
 import { startBundlePanel } from './bundle_panel.js';
 import { startCaptionPanel } from './caption_panel.js';
 import { startCheckPanel } from './check_panel.js';
@@ -43,6 +44,7 @@ const SIMD = Uint8Array.of(
   11,
 );
 const WAIT_MS = 3000;
+const PANELS = { language: ['text-panel', startTextPanel], captioner: ['caption-panel', startCaptionPanel], answerer: ['ask-panel', startAskPanel] };
 
 async function start() {
   if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD)) {
@@ -57,11 +59,10 @@ async function start() {
   }
   await startOffline();
   const engine = new Engine();
-  const panels = { language: startTextPanel(engine), captioner: startCaptionPanel(engine) };
+  const panels = Object.fromEntries(Object.entries(PANELS).map(([family, [id, begin]]) => [family, { id, ...begin(engine) }]));
   const [check, speed] = [startCheckPanel(engine), startSpeedPanel(engine)];
   await startBundlePanel(engine, (model) => {
-    element('text-panel').hidden = model?.family !== 'language';
-    element('caption-panel').hidden = model?.family !== 'captioner';
+    for (const [family, { id }] of Object.entries(panels)) element(id).hidden = model?.family !== family;
     for (const id of ['check-panel', 'speed-panel']) element(id).hidden = !model;
     if (!model) return;
     panels[model.family]?.show(model);

@@ -38,6 +38,21 @@ export function onFile(id, action) {
   });
 }
 
+/** Give a file that is dropped on a stage to an action. */
+export function onDrop(stage, action) {
+  stage.addEventListener('dragover', (event) => {
+    event.preventDefault();
+    stage.classList.add('over');
+  });
+  stage.addEventListener('dragleave', () => stage.classList.remove('over'));
+  stage.addEventListener('drop', (event) => {
+    event.preventDefault();
+    stage.classList.remove('over');
+    const [file] = event.dataTransfer.files;
+    if (file) attempt(() => action(file));
+  });
+}
+
 /** Offer bytes as a download. */
 export function download(bytes, name) {
   const link = document.createElement('a');

@@ -5,12 +5,14 @@ const CACHE = 'edgernn';
 const SHELL = [
   './',
   'app.js',
+  'ask_panel.js',
   'bundle_panel.js',
   'caption_panel.js',
   'check_panel.js',
   'engine.js',
   'icon.svg',
   'page.js',
+  'picture_view.js',
   'scene.js',
   'speed_panel.js',
   'state_strip.js',
@@ -19,6 +21,7 @@ const SHELL = [
   'worker.js',
   'bundles.json',
   ...[
+    'asking',
     'bundle',
     'caption',
     'check',

@@ -2,6 +2,7 @@
 // then { id, result } or { id, error }. States live on the page: what is kept here is the open model alone.
 
 import { Bundle } from './src/bundle.js';
+import { answersOf, ask } from './src/asking.js';
 import { caption } from './src/caption.js';
 import { check } from './src/check.js';
 import { moduleOf } from './src/compiled.js';
@@ -43,6 +44,7 @@ const METHODS = {
   check: () => inTurn(() => check(opened.model)),
   time: () => inTurn(time),
   caption: ({ pixels }) => inTurn(() => captionOf(pixels)),
+  ask: ({ pixels, question }) => inTurn(() => answerTo(pixels, question)),
   write,
   save: ({ snapshot, text }) => toFile(opened.model, snapshot, text),
   restore: ({ bytes }) => fromFile(opened.model, bytes),
@@ -64,6 +66,7 @@ async function open({ source, place, artifact = null }) {
     parameters: bundle.manifest.provenance?.parameters,
     decoding: bundle.manifest.decoding,
     vocabulary: model.vocabulary,
+    answers: answersOf(model),
     states: model.states.map(({ name, axes }) => ({ name, dims: axes.map((axis) => sizes[axis] ?? 1) })),
   };
 }
@@ -89,8 +92,9 @@ async function time() {
   }
 }
 
-/** What the page can do with a model: 'language', 'captioner', or 'module': check it. */
+/** What the page can do with a model: 'language', 'captioner', 'answerer', or 'module': check it. */
 function familyOf(model) {
+  if (answersOf(model)) return 'answerer';
   try {
     requireText(model);
   } catch {
@@ -166,6 +170,11 @@ async function write({ prompt, after, seed, options }, id, tell) {
 async function captionOf(pixels) {
   const { model, tokenizer } = opened;
   return caption(model, tokenizer, imageTensor(pixels, pictureOf(model), model.contract.sizes));
+}
+
+async function answerTo(pixels, question) {
+  const { model, tokenizer } = opened;
+  return ask(model, tokenizer, imageTensor(pixels, pictureOf(model), model.contract.sizes), question);
 }
 
 /** Let waiting messages in, without the delay of a timer. */
