@@ -17,12 +17,13 @@ from edgernn.data.text.tokenizer import Tokenizer
 @dataclass(frozen=True)
 class Tiny:
     """A network's description as ``NetworkConfig`` reads it, the sample of its family, and the text
-    of its tokenizer where it reads any.
+    and the kind of its tokenizer where it reads any.
     """
 
     config: dict[str, Any]
     sample: dict[str, np.ndarray]
     text: str | None = None
+    tokens: str = "char"
 
 
 def layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]:
@@ -56,7 +57,24 @@ def classifier() -> Tiny:
     return Tiny(config, sample, text)
 
 
-ROWS: dict[str, Callable[[], Tiny]] = {"classifier": classifier}
+def answerer() -> Tiny:
+    """An answerer of questions about pictures that looks at regions."""
+    from edgernn.training.ask_network import AskModel, ask_network
+
+    random, words = np.random.default_rng(4), "what colour is the small star"
+    model = AskModel(image_size=32, hidden=8, embedding=6, joint=8, keys=5)
+    vocabulary = 4 + len(words.split())  # and those that no word is
+    config = ask_network(model, vocabulary=vocabulary, answers=("blue", "dark red", "no"))
+    sample = {
+        "image": random.integers(0, 256, (48, 32, 32, 3), np.uint8),
+        "tokens": random.integers(4, vocabulary, (48, 6)),
+        "lengths": random.integers(3, 7, 48),
+        "target": random.integers(0, 3, 48),
+    }
+    return Tiny(config.model_dump(), sample, words, "caption")
+
+
+ROWS: dict[str, Callable[[], Tiny]] = {"answerer": answerer, "classifier": classifier}
 
 
 def export_tiny(word: str, out: Path, **options: Any) -> Path:
@@ -71,6 +89,8 @@ def export_tiny(word: str, out: Path, **options: Any) -> Path:
     tiny = ROWS[word]()
     torch.manual_seed(5)
     network = Network(NetworkConfig.model_validate(tiny.config)).eval()
-    tokenizer = None if tiny.text is None else Tokenizer.build([tiny.text], "char")
+    tokenizer = (
+        None if tiny.text is None else Tokenizer.build([tiny.text], tiny.tokens, minimum_count=1)
+    )
     loaded = Checkpoint(network, tokenizer, {"corpus": "a test"}, tiny.sample)
     return export_bundle(loaded, out, **options).folder
