@@ -19,6 +19,8 @@ CELL_STATES = {
     "lstm_maxout": _TWO,
     "lstm_normalised": _TWO,
     "lstm_projected": _TWO,
+    "min_gru": _ONE,
+    "min_lstm": _ONE,
     "mut1": _ONE,
     "mut2": _ONE,
     "mut3": _ONE,

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from edgernn.models.cells.base import Cell, GatedCell, State
+from edgernn.models.cells.base import Cell, InputGatedCell, State
 from edgernn.models.cells.compact import CompactCell
 
 # a folded table of up to this, or this part of the other weights, is worth its bytes
@@ -105,8 +105,8 @@ def table_pays(bits: int, *, vocabulary: int, width: int, rows: int, parameters:
     return rows < replaced and table <= max(_SMALL_TABLE_BYTES, others // _LARGEST_TABLE_SHARE)
 
 
-def _compact(cell: Cell) -> tuple[type[CompactCell], GatedCell]:
-    assert cell.compact is not None and isinstance(cell, GatedCell)
+def _compact(cell: Cell) -> tuple[type[CompactCell], InputGatedCell]:
+    assert cell.compact is not None and isinstance(cell, InputGatedCell)
     return cell.compact, cell
 
 

@@ -1,10 +1,11 @@
 """Recurrent stacks: L layers of one cell, with two faces made from the same weights.
 
 The **fused** face is torch's own layer (``nn.LSTM``, ``nn.GRU``, ``nn.RNN``): any number of time
-steps T in one call. The **step** face takes the cells' steps one after another, with no recurrent
-operator, for runtimes whose recurrent operators are missing, slow or not quantisable. A cell for
-which torch has no layer has the step face alone. The cells are in ``models.cells``; stacks whose
-layers have a way past them, as ``between`` says, in ``models.deep``.
+steps T in one call. The **step** face takes the cells' own steps, with no recurrent operator, for
+runtimes whose recurrent operators are missing, slow or not quantisable. A cell for which torch has
+no layer has the step face alone, and its own way over time in training, where it brings one. The
+cells are in ``models.cells``; stacks whose layers have a way past them, as ``between`` says, in
+``models.deep``.
 
 Shapes: B batch, T time, L layers, H hidden, I input. A state is a tuple of ``[L, B, H]`` tensors in
 the order of the cell's ``states``; a cell may have states of other widths, see ``state_widths``.
@@ -74,7 +75,8 @@ class RecurrentStack(nn.Module):
 
 
 class CellStack(nn.Module):
-    """The step face: the cells' own steps, one after another over time, and no recurrent operator.
+    """The step face: the cells' own steps, and no recurrent operator; of many steps each layer goes
+    over all of them before the next, as its cell knows best.
 
     The captioner trains with it, for attention needs the state between two words; so does every
     model whose cell has no fused layer. A graph that is traced from it takes the one number of
@@ -114,24 +116,22 @@ class CellStack(nn.Module):
 
         ``gates [B, gH]`` is added to what the first layer's gates get from ``x``.
         """
-        count = len(self.layers)
+        count, one = len(self.layers), x.shape[1] == 1
         by_layer = [tuple(tensor[i] for tensor in state) for i in range(count)]  # each [B, H]
-        made: list[Tensor] = []
-        for t in range(x.shape[1]):
-            by_layer = self._step(x[:, t], by_layer, gates)
-            made.append(by_layer[-1][0].unsqueeze(1))  # [B, 1, H]
-        y = torch.cat(made, 1) if len(made) > 1 else made[0]  # [B, T, H]
-        return y, tuple(torch.stack(tensors) for tensors in zip(*by_layer, strict=True))
-
-    def _step(self, x: Tensor, by_layer: Sequence[State], gates: Tensor | None) -> list[State]:
-        """Run ``x [B, I]`` through the layers; return each layer's state after it."""
+        y = x[:, 0] if one else x  # [B, I], or [B, T, I]
         after: list[State] = []
-        for cell, before in zip(self.layers, by_layer, strict=True):
+        for cell, before in zip(self.cells(), by_layer, strict=True):
             if after and self.dropout:
-                x = nn.functional.dropout(x, self.dropout, self.training)  # [B, H]
-            after.append(cell(x, before) if gates is None or after else cell(x, before, gates))
-            x = after[-1][0]  # [B, H]
-        return after
+                y = nn.functional.dropout(y, self.dropout, self.training)
+            added = () if gates is None or after else (gates,)
+            if one:
+                after.append(cell(y, before, *added))
+                y = after[-1][0]  # [B, H]
+            else:
+                y, last = cell.over_time(y, before, *added)  # [B, T, H]
+                after.append(last)
+        y = y.unsqueeze(1) if one else y  # [B, T, H]
+        return y, tuple(torch.stack(tensors) for tensors in zip(*after, strict=True))
 
 
 def make_stack(

@@ -3,9 +3,9 @@
 A new cell is one file with one class, and one row of ``table.CELLS``. A subclass of ``Cell`` says
 what its state tensors are called and how they go on; that is enough to train it, and to export it
 to every format step by step. What is fast is optional: torch's own layer over many time steps
-(``fused``), and a step of few operators (``compact``).
+(``fused``) or one that the cell brings (``over_time``), and a step of few operators (``compact``).
 
-Shapes: B batch, I input, H hidden, g gates.
+Shapes: B batch, T time, I input, H hidden, g gates.
 """
 
 from __future__ import annotations
@@ -89,8 +89,48 @@ class Cell(nn.Module):
         """
         raise NotImplementedError
 
+    def over_time(
+        self, x: Tensor, state: State, gates: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Advance by T steps: one after another, unless a subclass knows a faster way.
 
-class GatedCell(Cell):
+        Args:
+            x: the layer's input, ``[B, T, I]``, T at least 1.
+            state: as ``forward`` takes it.
+            gates: as ``forward`` takes it, the same for each step.
+
+        Returns:
+            The layer's output of each step, ``[B, T, H]``, and the state after the last.
+        """
+        made: list[Tensor] = []
+        for t in range(x.shape[1]):
+            state = self(x[:, t], state) if gates is None else self(x[:, t], state, gates)
+            made.append(state[0])  # [B, H]
+        return torch.stack(made, 1), state
+
+
+class InputGatedCell(Cell):
+    """A cell whose gates get ``from_input``, which is linear in its input; subclasses set
+    ``gates``.
+    """
+
+    def __init__(self, inputs: int, hidden: int, options: CellOptions | None = None) -> None:
+        super().__init__(inputs, hidden, options)
+        self.from_input = nn.Linear(inputs, self.gates * hidden)
+
+    def reset_parameters(self) -> None:
+        """Glorot input weights, zero biases."""
+        for block in self.from_input.weight.data.split(self.hidden):  # [H, I]
+            nn.init.xavier_uniform_(block)
+        nn.init.zeros_(self.from_input.bias)
+
+    def to_gates(self, x: Tensor, gates: Tensor | None) -> Tensor:
+        """Return what the gates get from ``x [B, I]`` or ``[T, B, I]``, and ``gates [B, gH]``."""
+        from_x = self.from_input(x)  # [B, gH], or [T, B, gH]
+        return from_x if gates is None else from_x + gates
+
+
+class GatedCell(InputGatedCell):
     """A cell whose gates are linear in its input and its state; subclasses set ``gates`` and
     implement ``advance``.
     """
@@ -98,7 +138,6 @@ class GatedCell(Cell):
     def __init__(self, inputs: int, hidden: int, options: CellOptions | None = None) -> None:
         super().__init__(inputs, hidden, options)
         carried = self.widths(hidden, self.options)[0]  # of what comes back from the step before
-        self.from_input = nn.Linear(inputs, self.gates * hidden)
         self.from_hidden = nn.Linear(carried, self.gates * hidden)
 
     @classmethod
@@ -113,11 +152,9 @@ class GatedCell(Cell):
 
     def reset_parameters(self) -> None:
         """Glorot input weights, orthogonal recurrent blocks (Saxe et al. 2014), zero biases."""
-        for block in self.from_input.weight.data.split(self.hidden):  # [H, I]
-            nn.init.xavier_uniform_(block)
+        super().reset_parameters()
         for block in self.from_hidden.weight.data.split(self.hidden):  # [H, H], or [H, P]
             self.reset_recurrent(block)
-        nn.init.zeros_(self.from_input.bias)
         nn.init.zeros_(self.from_hidden.bias)
 
     def reset_recurrent(self, block: Tensor) -> None:
@@ -126,9 +163,17 @@ class GatedCell(Cell):
 
     def forward(self, x: Tensor, state: State, gates: Tensor | None = None) -> State:
         """See ``Cell.forward``."""
-        from_x = self.from_input(x)  # [B, gH]
-        from_x = from_x if gates is None else from_x + gates
-        return self.advance(from_x, self.from_hidden(state[0]), state)
+        return self.advance(self.to_gates(x, gates), self.from_hidden(state[0]), state)
+
+    def over_time(
+        self, x: Tensor, state: State, gates: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """See ``Cell.over_time``; the input's product is one for all steps."""
+        made: list[Tensor] = []
+        for from_x in self.to_gates(x.transpose(0, 1), gates).unbind(0):  # [B, gH] each
+            state = self.advance(from_x, self.from_hidden(state[0]), state)
+            made.append(state[0])
+        return torch.stack(made, 1), state
 
     def advance(self, x: Tensor, h: Tensor, state: State) -> State:
         """Return the state after a step, given both halves of the gates' pre-activations.

@@ -25,7 +25,8 @@ class Block(NamedTuple):
 
     Attributes:
         w_ih: ``[gH, I]``, the cell's ``from_input``.
-        w_hh: ``[gH, P]``, the cell's ``from_hidden``; a cell that keeps rows apart has fewer here.
+        w_hh: ``[gH, P]``, the cell's ``from_hidden``; a cell that keeps rows apart has fewer here,
+            and one whose gates see no state none, ``[0, P]``.
         b_ih, b_hh: as many as rows; None stands for zeros: of files with one bias, or with none.
         others: what else the cell has, by the parameter's own name in the cell.
     """
@@ -73,7 +74,9 @@ def _by_name(where: str, block: Block, cell: str, options: CellOptions) -> dict[
     with torch.device("meta"):
         made = kind(block.w_ih.shape[1], max(hidden, 1), options)
     wanted = {name: tuple(tensor.shape) for name, tensor in made.named_parameters()}
-    given = {"from_input.weight": block.w_ih, "from_hidden.weight": block.w_hh, **block.others}
+    given = {"from_input.weight": block.w_ih, **block.others}
+    if len(block.w_hh):
+        given["from_hidden.weight"] = block.w_hh
     for name, bias in (("from_input.bias", block.b_ih), ("from_hidden.bias", block.b_hh)):
         if bias is None and name in wanted:
             given[name] = np.zeros(wanted[name], block.w_ih.dtype)

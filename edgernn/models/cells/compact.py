@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from edgernn.models.cells.base import GatedCell, State
+from edgernn.models.cells.base import GatedCell, InputGatedCell, State
 
 
 class CompactCell(nn.Module):
@@ -23,12 +23,12 @@ class CompactCell(nn.Module):
 
     order: ClassVar[tuple[int, ...]] = ()
 
-    def __init__(self, cell: GatedCell, *, folded: bool) -> None:
+    def __init__(self, cell: InputGatedCell, *, folded: bool) -> None:
         super().__init__()
         self.hidden = cell.hidden
 
     @classmethod
-    def input_product(cls, cell: GatedCell) -> tuple[Tensor, Tensor]:
+    def input_product(cls, cell: InputGatedCell) -> tuple[Tensor, Tensor]:
         """Return ``W [gH, I]`` and ``b [gH]`` of what the input adds to the gates, in ``order``."""
         return (
             reordered(cell.from_input.weight, cls.order, axis=0),
@@ -51,16 +51,18 @@ class Joined(CompactCell):
     serves both. Subclasses implement ``ending``.
     """
 
-    def __init__(self, cell: GatedCell, *, folded: bool) -> None:
+    def __init__(self, cell: InputGatedCell, *, folded: bool) -> None:
         super().__init__(cell, folded=folded)
+        assert isinstance(cell, GatedCell)
         w_ih, bias = self.input_product(cell)
         w_hh = reordered(cell.from_hidden.weight, self.order, axis=0)
         self.from_hidden = copied(w_hh, None) if folded else None
         self.joined = None if folded else copied(torch.cat((w_ih, w_hh), 1), bias)  # [gH, I + H]
 
     @classmethod
-    def input_product(cls, cell: GatedCell) -> tuple[Tensor, Tensor]:
+    def input_product(cls, cell: InputGatedCell) -> tuple[Tensor, Tensor]:
         """See ``CompactCell.input_product``; the two biases are only ever summed."""
+        assert isinstance(cell, GatedCell)
         w_ih, b_ih = super().input_product(cell)
         return w_ih, b_ih + reordered(cell.from_hidden.bias, cls.order, axis=0)
 

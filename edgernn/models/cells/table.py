@@ -30,6 +30,8 @@ CELLS = {
     "lstm_maxout": "edgernn.models.cells.lstm_maxout:MaxoutLSTM",
     "lstm_normalised": "edgernn.models.cells.lstm_normalised:NormalisedLSTM",
     "lstm_projected": "edgernn.models.cells.lstm_projected:ProjectedLSTM",
+    "min_gru": "edgernn.models.cells.min_gru:MinGRU",
+    "min_lstm": "edgernn.models.cells.min_lstm:MinLSTM",
     "mut1": "edgernn.models.cells.mut1:MUT1",
     "mut2": "edgernn.models.cells.mut2:MUT2",
     "mut3": "edgernn.models.cells.mut3:MUT3",

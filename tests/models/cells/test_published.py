@@ -134,6 +134,19 @@ def rows(p: Weights, name: str, block: int, width: int, x: np.ndarray) -> np.nda
     return x @ p[f"{name}.weight"][block * width : (block + 1) * width].T
 
 
+def min_gru(p: Weights, x: np.ndarray, state: States) -> States:
+    """Feng et al. 2024, section 3.1.3."""
+    z, candidate = np.split(x @ p["from_input.weight"].T + p["from_input.bias"], 2, axis=1)
+    return [(1 - sigmoid(z)) * state[0] + sigmoid(z) * candidate]
+
+
+def min_lstm(p: Weights, x: np.ndarray, state: States) -> States:
+    """Feng et al. 2024, section 3.2.3."""
+    f, i, candidate = np.split(x @ p["from_input.weight"].T + p["from_input.bias"], 3, axis=1)
+    f, i = sigmoid(f), sigmoid(i)
+    return [f / (f + i) * state[0] + i / (f + i) * candidate]
+
+
 def mut1(p: Weights, x: np.ndarray, state: States) -> States:
     """Jozefowicz et al. 2015, section 4, where x is as wide as h once it is P x."""
     (h,), width = state, state[0].shape[1]
@@ -208,6 +221,8 @@ EQUATIONS: dict[str, Equation] = {
     "lstm_maxout": lstm_maxout,
     "lstm_normalised": lstm_normalised,
     "lstm_projected": lstm_projected,
+    "min_gru": min_gru,
+    "min_lstm": min_lstm,
     "mut1": mut1,
     "mut2": mut2,
     "mut3": mut3,
