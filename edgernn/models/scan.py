@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 Gradients = tuple[Tensor, Tensor, Tensor]
 
@@ -54,10 +53,11 @@ class _Scan(torch.autograd.Function):
         return made
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, given: Tensor) -> Gradients:
-        run = backwards if given.device.type == "cpu" else backwards_by_halves
-        return run(*ctx.saved_tensors, given)
+        in_place = given.device.type == "cpu" and not torch.is_grad_enabled()  # of the gradient
+        run = backwards if in_place else backwards_by_halves
+        gate, new, first, made = ctx.saved_tensors
+        return run(gate, new, first, made, given)
 
 
 def forwards(gate: Tensor, new: Tensor, first: Tensor) -> Tensor:
@@ -112,9 +112,9 @@ def linear_scan(kept: Tensor, added: Tensor) -> Tensor:
         return added
     first, second, third = slice(0, steps - 1, 2), slice(1, None, 2), slice(2, None, 2)
     pairs = torch.addcmul(added[second], kept[second], added[first])
+    every_other = linear_scan(kept[second] * kept[first], pairs)  # h_2, h_4, …
     made = torch.empty_like(added)
-    made[0] = added[0]
-    made[second] = linear_scan(kept[second] * kept[first], pairs)  # h_2, h_4, …
-    before = made[1 : steps - 1 : 2]  # of h_3, h_5, …
+    made[0], made[second] = added[0], every_other
+    before = every_other[: (steps - 1) // 2]  # of h_3, h_5, …
     made[third] = torch.addcmul(added[third], kept[third], before)
     return made

@@ -60,6 +60,7 @@ def test_both_ways_are_the_recurrence_and_have_one_gradient(steps: int, seed: in
 def test_its_gradient_is_that_of_finite_differences(steps: int) -> None:
     inputs = tuple(tensor.requires_grad_() for tensor in tensors(*drawn(steps)))
     assert torch.autograd.gradcheck(gated_scan, inputs)
+    assert torch.autograd.gradgradcheck(gated_scan, inputs)
 
 
 def test_thousands_of_steps_lose_no_more_than_a_few_steps_round() -> None:

@@ -126,7 +126,7 @@ class InputGatedCell(Cell):
 
     def to_gates(self, x: Tensor, gates: Tensor | None) -> Tensor:
         """Return what the gates get from ``x [B, I]`` or ``[T, B, I]``, and ``gates [B, gH]``."""
-        from_x = self.from_input(x)  # [B, gH], or [T, B, gH]
+        from_x: Tensor = self.from_input(x)  # [B, gH], or [T, B, gH]
         return from_x if gates is None else from_x + gates
 
 
