@@ -69,7 +69,7 @@ def _still(clip: np.ndarray, seconds: np.ndarray, rng: np.random.Generator) -> N
 
 
 def _tap(clip: np.ndarray, seconds: np.ndarray, rng: np.random.Generator) -> None:
-    clip[:, _ALONG_Z] += rng.uniform(0.8, 1.6) * _peak(seconds, 0.05)
+    clip[:, _ALONG_Z] += rng.uniform(1.5, 3.0) * _peak(seconds, 0.08)
 
 
 def _double_tap(clip: np.ndarray, seconds: np.ndarray, rng: np.random.Generator) -> None:
