@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgernn.cli import train_ask, train_captions
+from edgernn.cli import train_ask, train_captions, train_classify
 from edgernn.cli.choices import (
     completing,
     device_names,
@@ -42,6 +42,7 @@ def group() -> None:
 
 app.command("captions")(train_captions.captions)
 app.command("ask")(train_ask.ask)
+app.command("classify")(train_classify.classify)
 
 
 @app.command("text")

@@ -56,8 +56,14 @@ def asked(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
     """Run a network over a batch; return the scores ``[M, C]`` at every place that is asked for,
     and the targets ``[M]``.
     """
+    return asked_of(run(network, batch).float(), batch)
+
+
+def asked_of(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return of the scores ``[N, T, C]`` of a batch those ``[M, C]`` at every place that is asked
+    for, and the targets ``[M]``.
+    """
     target, lengths = batch[TARGET], batch[LENGTHS]
-    scores = run(network, batch).float()  # [N, T, C]
     if target.dim() > 1:
         where = target[:, : scores.shape[1]] != NOTHING
         where = where & (torch.arange(scores.shape[1], device=lengths.device) < lengths[:, None])

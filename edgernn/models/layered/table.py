@@ -28,6 +28,7 @@ KINDS = {
     "slice": f"{_KINDS}.arithmetic:Slice",
     "normalise": f"{_KINDS}.normalisation:Normalise",
     "layer_norm": f"{_KINDS}.normalisation:LayerNorm",
+    "dropout": f"{_KINDS}.dropout:Dropout",
     "convolution": f"{_KINDS}.convolution:Convolution",
     "bidirectional": f"{_KINDS}.bidirectional:Bidirectional",
     "causal_convolution": f"{_KINDS}.causal_convolution:CausalConvolution",

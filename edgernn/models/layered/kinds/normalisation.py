@@ -17,22 +17,31 @@ class NormaliseOptions(Options):
     eps: float = Field(default=1e-5, gt=0, lt=1)
 
 
+class KeptOptions(NormaliseOptions):
+    """``mean`` and ``variance``: the statistics that it begins with, ``[W]`` each; zeros and ones
+    where they are not given.
+    """
+
+    mean: tuple[float, ...] | None = None
+    variance: tuple[float, ...] | None = None
+
+
 class Normalise(LayerModule):
     """``w ⊙ (x - mean) / √(variance + eps) + b``; the parameters are ``weight``, ``bias``,
     ``running_mean`` and ``running_var``, ``[W]`` each, as torch's.
     """
 
-    options_kind = NormaliseOptions
+    options_kind = KeptOptions
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        options: NormaliseOptions = read_options(place, NormaliseOptions)
+        options: KeptOptions = read_options(place, KeptOptions)
         place.want(1)
         width = place.width()
         self.eps = options.eps
         self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
-        self.register_buffer("running_mean", torch.zeros(width))
-        self.register_buffer("running_var", torch.ones(width))
+        self.register_buffer("running_mean", _statistic(place, "mean", options.mean, 0.0))
+        self.register_buffer("running_var", _statistic(place, "variance", options.variance, 1.0))
         self.results = {"": place.inputs[0]}
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
@@ -62,3 +71,15 @@ class LayerNorm(LayerModule):
         """See ``LayerModule.forward``."""
         y = nn.functional.layer_norm(given[0], (self.width,), self.weight, self.bias, self.eps)
         return (y,), ()
+
+
+def _statistic(
+    place: Place, name: str, values: tuple[float, ...] | None, default: float
+) -> torch.Tensor:
+    """Return the values of an option that has one for each number of the vector."""
+    width = place.width()
+    if values is None:
+        return torch.full((width,), default)
+    if len(values) != width:
+        raise place.refusal(f"{name} has {len(values)} values, its input {width}")
+    return torch.tensor(values)

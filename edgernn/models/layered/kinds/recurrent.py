@@ -50,13 +50,14 @@ def known_cell(name: str) -> str:
 class RecurrentOptions(Options):
     """``hidden`` is H; ``first`` says whether the first state is zeros or among the parameters;
     ``cell_options`` are the cell's own; ``between`` says what passes between its layers, see
-    ``models.between``.
+    ``models.between``; ``dropout`` acts between them in training.
     """
 
     cell: Annotated[str, AfterValidator(known_cell)]
     hidden: Extent
     layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
     between: Between = "plain"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     first: Literal["zeros", "stored"] = "zeros"
     cell_options: dict[str, str] = Field(default_factory=dict)
 
@@ -90,6 +91,7 @@ class Recurrent(LayerModule):
             self.inputs,
             hidden=hidden,
             layers=options.layers,
+            dropout=options.dropout,
             options=options.cell_options,
             between=options.between,
         )

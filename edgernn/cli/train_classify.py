@@ -1,0 +1,92 @@
+"""``edgernn train classify``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from edgernn.cli.choices import cell_names, completing, one_of, read_share, way_names
+from edgernn.cli.train_options import trains
+
+_DEFAULT_MINUTES = 2.0
+_data, _model = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("The examples", "The model")
+)
+
+
+@trains("classify", minutes=_DEFAULT_MINUTES, learning_rate=4e-3)
+def classify(
+    out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
+    data: Annotated[
+        str,
+        _data(help="reviews, sensor-events, or a file: csv, tsv, jsonl of texts, npz of frames."),
+    ] = "reviews",
+    text_column: Annotated[
+        str | None, _data(help="The column of texts; default found by its name.")
+    ] = None,
+    label_column: Annotated[
+        str | None, _data(help="The column of labels; default found by its name.")
+    ] = None,
+    validation: Annotated[Path | None, _data(help="A file of its own for validation.")] = None,
+    validation_fraction: Annotated[
+        float, _data(parser=read_share, help="Else: the share of the examples of each label.")
+    ] = 0.1,
+    tokens: Annotated[
+        str, _data(help="Of texts: word or char.", **completing(lambda: ["word", "char"]))
+    ] = "word",
+    minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
+    longest: Annotated[int, _data(help="Tokens of a text, or frames; the rest is cut.")] = 512,
+    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
+    hidden: Annotated[int, _model(help="Width of a layer.")] = 64,
+    layers: Annotated[int, _model(help="Layers, 1 to 256.")] = 1,
+    between: Annotated[
+        str,
+        _model(
+            help="What passes between layers: plain, residual or highway.", **completing(way_names)
+        ),
+    ] = "plain",
+    embedding: Annotated[int, _model(help="Width of a token vector.")] = 32,
+    dropout: Annotated[
+        float, _model(parser=read_share, help="Share of values dropped in training.")
+    ] = 0.0,
+    running: Annotated[
+        float,
+        _model(parser=read_share, help="Share of the loss that all steps have, not the last."),
+    ] = 0.2,
+    smoothing: Annotated[
+        float, _model(parser=read_share, help="Share of a target spread over all labels.")
+    ] = 0.0,
+) -> tuple[BaseModel, BaseModel]:
+    """Train a classifier of texts, or of clips of frames. Ctrl-C ends the run cleanly; --resume
+    goes on as if it had not stopped.
+    """
+    from edgernn.contract import validated
+    from edgernn.training.classify import ClassifyData, ClassifySetup
+
+    where = validated(
+        ClassifyData,
+        source=data,
+        text_column=text_column,
+        label_column=label_column,
+        validation=validation,
+        validation_fraction=validation_fraction,
+    )
+    setup = validated(
+        ClassifySetup,
+        tokens=tokens,
+        minimum_count=minimum_count,
+        longest=longest,
+        cell=cell,
+        hidden=hidden,
+        layers=layers,
+        between=between,
+        embedding=embedding,
+        dropout=dropout,
+        running=running,
+        smoothing=smoothing,
+    )
+    return where, setup
