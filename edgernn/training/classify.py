@@ -189,9 +189,7 @@ def _arrays(
     tell: Callable[[str], None],
 ) -> dict[str, np.ndarray]:
     """Return the arrays of a split by name; tell how many are longer than they may be."""
-    rows = [
-        np.asarray(item) if tokenizer is None else tokenizer.encode(item) for item in part.items
-    ]
+    rows = [item if isinstance(item, np.ndarray) else _ids(item, tokenizer) for item in part.items]
     if empty := [place for row, place in zip(rows, part.places, strict=True) if not len(row)]:
         raise DataError(
             f"{empty[0]}: the text has no {setup.tokens}; correct it or leave it out, or use "
@@ -206,6 +204,11 @@ def _arrays(
         LENGTHS: lengths,
         TARGET: part.target,
     }
+
+
+def _ids(text: str, tokenizer: Tokenizer | None) -> np.ndarray:
+    assert tokenizer is not None
+    return tokenizer.encode(text)
 
 
 def _statistics(found: LabelledSet) -> dict[str, list[float]]:
