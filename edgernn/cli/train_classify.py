@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel
 
 from edgernn.cli.choices import cell_names, completing, one_of, read_share, way_names
-from edgernn.cli.train_options import trains
+from edgernn.cli.train_options import Asked, trains
 
 _DEFAULT_MINUTES = 2.0
 _data, _model = (
@@ -60,7 +59,7 @@ def classify(
     smoothing: Annotated[
         float, _model(parser=read_share, help="Share of a target spread over all labels.")
     ] = 0.0,
-) -> tuple[BaseModel, BaseModel]:
+) -> Asked:
     """Train a classifier of texts, or of clips of frames. Ctrl-C ends the run cleanly; --resume
     goes on as if it had not stopped.
     """
