@@ -98,6 +98,13 @@ def way_names() -> list[str]:
     return list(BETWEEN)
 
 
+def pair_names() -> list[str]:
+    """Return the pairs of texts that are built in."""
+    from edgernn.data.pairs.pairs import PAIRS
+
+    return list(PAIRS)
+
+
 def conditioning_names() -> list[str]:
     """Return what ``--conditioning`` takes."""
     from edgernn.families.captioner import CONDITIONINGS

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgernn.cli import train_ask, train_captions, train_classify
+from edgernn.cli import train_ask, train_captions, train_classify, train_translate
 from edgernn.cli.choices import (
     completing,
     device_names,
@@ -43,6 +43,7 @@ def group() -> None:
 app.command("captions")(train_captions.captions)
 app.command("ask")(train_ask.ask)
 app.command("classify")(train_classify.classify)
+app.command("translate")(train_translate.translate)
 
 
 @app.command("text")

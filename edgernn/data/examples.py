@@ -58,16 +58,17 @@ class ExampleSet:
 
     def order(self, *, batch: int, seed: tuple[int, ...]) -> Iterator[np.ndarray]:
         """Yield the rows ``[batch]`` of each batch of one pass over the training split, shuffled by
-        ``seed``; examples of about one length go together. What does not fill a batch is left for
-        another pass.
+        ``seed``; examples of about one length go together, of the first ragged array before the
+        next. What does not fill a batch is left for another pass.
         """
         random, count = np.random.default_rng(seed), self.count(TRAIN)
         order = random.permutation(count)
-        lengths = next(iter(self.ragged.values()), None)
-        if lengths is not None:
-            size, own = batch * _POOL, self.parts[TRAIN][lengths]
-            pools = (order[at : at + size] for at in range(0, count, size))
-            order = np.concatenate([pool[np.argsort(own[pool], kind="stable")] for pool in pools])
+        lengths = [self.parts[TRAIN][name] for name in dict.fromkeys(self.ragged.values())]
+        if lengths:
+            pools = (order[at : at + batch * _POOL] for at in range(0, count, batch * _POOL))
+            order = np.concatenate(
+                [pool[np.lexsort([own[pool] for own in lengths[::-1]])] for pool in pools]
+            )
         starts = random.permutation(count // batch) * batch
         for start in starts:
             yield order[start : start + batch]

@@ -24,6 +24,7 @@ EXAMPLES = "examples"  # the folder of a run that holds them
 TABLE: dict[str, str] = {  # command → module:Class
     "ask": "edgernn.training.ask:AskKind",
     "classify": "edgernn.training.classify:Classify",
+    "translate": "edgernn.training.translate:TranslateKind",
 }
 
 S = TypeVar("S", bound="Setup")  # what the network and the loss are made of; saved with the run

@@ -15,14 +15,13 @@ import numpy as np
 
 from edgernn.data.pairs.dates import FIRST, LAST, written
 from edgernn.data.pairs.numbers import MOST, groups, spelled
-from edgernn.data.pairs.pairs import Pair, Pairs
+from edgernn.data.pairs.pairs import BOTH, DATES, NUMBERS, PAIRS, Pair, Pairs
 from edgernn.errors import UsageError
 from edgernn.wording import expected_one_of
 
 _HELD_OUT = 10  # one of so many combinations
 _DAYS = (LAST - FIRST).days
 _Random = np.random.Generator
-BOTH = "both"
 
 
 def built_in_pairs(
@@ -37,10 +36,8 @@ def built_in_pairs(
     Raises:
         UsageError: another kind.
     """
-    if kind not in (*_KINDS, BOTH):
-        raise UsageError(
-            f"there are no built-in pairs {kind!r}; {expected_one_of(kind, (*_KINDS, BOTH))}"
-        )
+    if kind not in PAIRS:
+        raise UsageError(f"there are no built-in pairs {kind!r}; {expected_one_of(kind, PAIRS)}")
     makers = [make(seed) for name, make in _KINDS.items() if kind in (name, BOTH)]
     train, held = (
         _drawn(makers, size, np.random.default_rng((seed, place)), held=bool(place))
@@ -93,5 +90,4 @@ def _dates(seed: int) -> _Maker:
     return make
 
 
-_KINDS: dict[str, Callable[[int], _Maker]] = {"numbers": _numbers, "dates": _dates}
-PAIRS = (*_KINDS, BOTH)
+_KINDS: dict[str, Callable[[int], _Maker]] = {NUMBERS: _numbers, DATES: _dates}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NUMBERS, DATES, BOTH = "numbers", "dates", "both"
+PAIRS = (NUMBERS, DATES, BOTH)  # that are built in
 Pair = tuple[str, str]  # what is read, what is written
 
 
