@@ -7,7 +7,8 @@ from __future__ import annotations
 import math
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +21,30 @@ if TYPE_CHECKING:
     import numpy as np
 
 _COLUMNS, _SHADE = 6, 0.75  # panels in a row; how dark what was not looked at gets
-_PANEL, _NARROWEST, _LOWEST, _TITLE = (
-    1.75,
-    1.2,
-    0.3,
-    0.3,
-)  # inches: the longer side of a panel, the least ones, a word above
-_LETTERS, _LETTER_WIDTH, _LONGEST = (
-    13.0,
-    0.7,
-    24,
-)  # points at most; a letter's width as a share of them; letters of a word
+# inches: the longer side of a panel, the least ones, a word above
+_PANEL, _NARROWEST, _LOWEST, _TITLE = 1.75, 1.2, 0.3, 0.3
+# points at most; a letter's width as a share of them; letters of a word
+_LETTERS, _LETTER_WIDTH, _LONGEST = 13.0, 0.7, 24
 _TRAIN, _VALIDATION, _BEST = "#8da9c4", "#c1440e", "#134074"
 _MARKERS = "osD^vP*X<>"  # shapes: told apart without colour
 _SHADES = ("#0b2545", "#c1440e", "#8da9c4")  # and these as dark, middling and light grey
+_HUES, _DASHES = ("#134074", "#c1440e", "#5b8c5a", "#8da9c4"), ("-", "--", ":")
 _SUFFIXES = (".png", ".pdf", ".svg")
 _DOTTED = 30  # points of a line up to which each is shown
 _NOTE_LETTERS = 110  # in a line below the axis
 _ROOM = 1.6  # of an axis on either side of the outermost points, as a factor
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of ``lines``: ``series`` by name over ``x``, each of its length."""
+
+    title: str
+    x: Sequence[float]
+    series: Mapping[str, Sequence[float]]
+    x_label: str
+    y_label: str
+    log: bool = False
 
 
 def loss_curve(metrics: Sequence[dict[str, Any]], path: Path) -> None:
@@ -168,6 +175,31 @@ def step_times(
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     _plain(figure.legend(loc="outside right upper", frameon=False, fontsize=9))
+    _save(figure, path)
+
+
+def lines(panels: Sequence[Panel], path: Path) -> None:
+    """Draw ``panels`` side by side, each with a line for every series; lines differ by dashes too.
+
+    Raises:
+        StorageError: the file cannot be written.
+        UnavailableError: matplotlib is not installed.
+    """
+    columns = min(len(panels), 4)
+    rows = -(-len(panels) // columns)
+    figure = _figure(max(5.0, 3.4 * columns), 3.2 * rows)
+    for place, panel in enumerate(panels, 1):
+        axes = figure.add_subplot(rows, columns, place)
+        for index, (name, values) in enumerate(panel.series.items()):
+            hue, dash = index % len(_HUES), index // len(_HUES) % len(_DASHES)
+            axes.plot(panel.x, values, ls=_DASHES[dash], color=_HUES[hue], lw=1.4, label=name)
+        axes.set(yscale="log" if panel.log else "linear", xlabel=panel.x_label)
+        axes.set_ylabel(panel.y_label)
+        axes.set_title(panel.title, fontsize=10, parse_math=False)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(panel.series) > 1:
+            _plain(axes.legend(frameon=False, fontsize=8))
     _save(figure, path)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgernn import formats
-from edgernn.cli import tables
+from edgernn.cli import demo_counting, tables
 from edgernn.cli.config import as_toml
 from edgernn.cli.output import progress_console, say, say_rule, say_sheet, stream, tell
 from edgernn.cli.training import budget_of, not_learned, training
@@ -110,6 +110,9 @@ def captions(
         return _show_captions(out)
 
     _demo(out, f"training for {minutes:g} minutes on scenes", train=train, show=show)
+
+
+app.command("counting")(demo_counting.counting_demo)
 
 
 def _demo(

@@ -16,9 +16,9 @@ import random
 from collections.abc import Iterator
 from functools import partial
 
-LONGEST = 50  # n of the longest line that is ever drawn
+LONGEST = 20  # n of the longest line that is ever drawn
 LETTERS = {"counting-ab": "ab", "counting-abc": "abc"}
-_MEAN = 20.0  # of the geometric distribution, before what is above LONGEST is drawn again
+_MEAN = 8.0  # of the geometric distribution, before what is above LONGEST is drawn again
 _LINES = 8000
 _PIECE = 100  # lines
 
