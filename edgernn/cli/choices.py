@@ -105,6 +105,11 @@ def pair_names() -> list[str]:
     return list(PAIRS)
 
 
+def weight_names() -> list[str]:
+    """Return what ``--weights`` takes."""
+    return ["float", "binary", "ternary"]
+
+
 def conditioning_names() -> list[str]:
     """Return what ``--conditioning`` takes."""
     from edgernn.families.captioner import CONDITIONINGS

@@ -19,6 +19,7 @@ from edgernn.cli.choices import (
     text_names,
     token_names,
     way_names,
+    weight_names,
 )
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console
@@ -79,6 +80,13 @@ def text(
             help="What passes between layers: plain, residual or highway.", **completing(way_names)
         ),
     ] = "plain",
+    weights: Annotated[
+        str,
+        _model(
+            help="Values of the layers' matrices: float, binary or ternary.",
+            **completing(weight_names),
+        ),
+    ] = "float",
     kernel: Annotated[
         int | None, _model(help="Steps that each causal convolution sees; default 3.")
     ] = None,
@@ -142,6 +150,7 @@ def text(
     model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
     model |= {
         "between": between,
+        "weights": weights,
         "kernel": kernel,
         "growth": growth,
         "embedding": (hidden if tied else 64) if embedding is None else embedding,

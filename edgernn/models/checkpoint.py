@@ -32,6 +32,7 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import CheckpointError, DataError, UsageError
 from edgernn.families.table import family_of
 from edgernn.models.family import RecurrentModel, kind_of, rebuilt
+from edgernn.models.few_values import plain_tensors
 from edgernn.models.tensors import described, read_content, read_tensors, unwritten
 from edgernn.models.undrawn import Undrawn
 from edgernn.models.weights import fit_problem, named_tensors
@@ -171,7 +172,7 @@ def save_weights(
     The file says to which model and to which ``tokenizer.json`` beside it the weights belong, and
     has its own digest.
     """
-    tensors = {name: _plain(tensor).numpy() for name, tensor in named_tensors(model).items()}
+    tensors = {name: _plain(tensor).numpy() for name, tensor in plain_tensors(model).items()}
     belongs_to = {_MODEL: _identity(model)}
     if training is not None:
         belongs_to[_SUMMARY] = json.dumps(training, sort_keys=True)

@@ -129,6 +129,11 @@ class RecurrentModel(nn.Module):
         """
         return self
 
+    def restrict(self) -> None:
+        """Let what is trained with few values a row be so while it is trained, in place: see
+        ``models.few_values``. Nothing else than training calls it.
+        """
+
     @abstractmethod
     def step_face(self, *, folded: bool = False) -> RecurrentModel:
         """Turn the recurrent layers into their step face (T = 1), in place; return the model. It is

@@ -8,10 +8,16 @@ state as a parameter.)
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from edgernn.contract import Contract, Decoding, Record
@@ -24,6 +30,7 @@ from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, input_table, is_compact, table_pays
 from edgernn.models.deep import DeepStack
 from edgernn.models.family import RecurrentModel
+from edgernn.models.few_values import Weights, restrict
 from edgernn.models.recurrent import (
     MAX_LAYERS,
     CellStack,
@@ -33,6 +40,7 @@ from edgernn.models.recurrent import (
 )
 from edgernn.wording import expected_one_of
 
+_LATER = ("between", "weights")  # fields that configurations had not from the first on
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
 
 
@@ -47,7 +55,8 @@ class LanguageConfig(Record):
 
     ``embedding`` is the width of a token's vector; with ``tied`` weights it must equal ``hidden``.
     ``dropout`` acts on the embedding, between layers and before the head, in training only.
-    ``between`` says what passes between the layers, see ``models.between``.
+    ``between`` says what passes between the layers, see ``models.between``; ``weights`` how many
+    values a row of the recurrent layers' matrices is trained to have, see ``models.few_values``.
     """
 
     vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
@@ -56,9 +65,19 @@ class LanguageConfig(Record):
     hidden: int = Field(default=256, ge=1, le=MAX_WIDTH)
     layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
     between: Between = "plain"
+    weights: Weights = "float"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     tied: bool = False
     learned_initial_state: bool = False
+
+    @model_serializer(mode="wrap")
+    def _as_it_was(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what came later where it is at its default: saved models are told by what this
+        gives.
+        """
+        made: dict[str, Any] = write(self)
+        later = {name: type(self).model_fields[name].default for name in _LATER}
+        return {name: v for name, v in made.items() if name not in later or v != later[name]}
 
     @model_validator(mode="after")
     def _tied_matrices_fit(self) -> LanguageConfig:
@@ -141,6 +160,10 @@ class LanguageModel(RecurrentModel):
     def open_time(self) -> bool:
         """See ``RecurrentModel.open_time``; a fused layer runs over time."""
         return not isinstance(self.recurrent, CompactStack) and self.recurrent.open_time
+
+    def restrict(self) -> None:
+        """See ``RecurrentModel.restrict``."""
+        restrict(self.recurrent, self.config.weights)
 
     def folding_pays(self, bits: int) -> bool:
         """See ``RecurrentModel.folding_pays``; the table itself is stored in 8 bits, of which a

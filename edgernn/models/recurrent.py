@@ -25,6 +25,7 @@ from edgernn.models.cells.base import Cell, State
 from edgernn.models.cells.options import read_options
 from edgernn.models.cells.table import cell_class
 from edgernn.models.deep import DeepStack, ways
+from edgernn.models.few_values import is_restricted
 
 MAX_LAYERS = 256
 
@@ -70,6 +71,9 @@ class RecurrentStack(nn.Module):
         after T.
         """
         packed = state if len(state) > 1 else state[0]
+        if is_restricted(self.fused):  # of its weights torch's layer keeps a list of its own
+            names = self.fused._flat_weights_names
+            self.fused._flat_weights = [getattr(self.fused, name) for name in names]
         y, packed = self.fused(x, packed)  # [B, T, H]
         return y, packed if isinstance(packed, tuple) else (packed,)
 

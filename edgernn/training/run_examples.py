@@ -127,6 +127,7 @@ def _task(
     examples = ExampleSet.open(out / EXAMPLES)
     torch.manual_seed(options.seed)
     network = Network(kind.network(setup, examples, tokenizer))
+    network.restrict()
     objective = kind.objective(setup, examples, tokenizer)
     if here.rank:
         # dropout and noise differ between processes; weights do not

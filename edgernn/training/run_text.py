@@ -189,6 +189,7 @@ def _task(
     corpus.check_tokenizer(tokenizer)
     torch.manual_seed(options.seed)
     model = text_model(setup.model, vocabulary=tokenizer.vocabulary_size)
+    model.restrict()
     if here.rank:
         # dropout differs between processes; weights do not
         torch.manual_seed(options.seed + here.rank)

@@ -65,6 +65,10 @@ def text_config(told: Mapping[str, Any], *, vocabulary: int) -> LanguageConfig |
                 f"--{strange} is of the cell {OVER_TIME[0]}; leave it out, or take that cell"
             )
         return validated(LanguageConfig, vocabulary=vocabulary, **given)
+    if given.pop("weights", "float") != "float":
+        raise UsageError(
+            f"{given['cell']} has no recurrent matrix to be of few values; leave --weights out"
+        )
     if given.pop("learned_initial_state", False):
         raise UsageError(
             f"{given['cell']} begins with nothing behind it; leave --learned-state out"

@@ -194,12 +194,13 @@ def test_a_deep_language_model_is_exported_over_time_and_folded(
     torch.testing.assert_close(found, wanted)
 
 
-def test_a_checkpoint_from_before_there_were_ways_opens(
+def test_a_checkpoint_of_plain_layers_is_as_before_there_were_ways(
     make_model: Callable[..., LanguageModel], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    save(Checkpoint(make_model(layers=2), tokenizer), tmp_path / "run")
-    path = tmp_path / "run" / "config.json"
-    config = json.loads(path.read_text())
-    assert config["model"].pop("between") == "plain"
-    path.write_text(json.dumps(config))
-    assert load(tmp_path / "run").model.config.between == "plain"  # type: ignore[attr-defined]
+    for between in ("plain", "residual"):
+        save(Checkpoint(make_model(layers=2, between=between), tokenizer), tmp_path / between)
+        config = json.loads((tmp_path / between / "config.json").read_text())["model"]
+        assert ("between" in config) == (between != "plain")
+        assert load(tmp_path / between).model.config.between == between  # type: ignore[attr-defined]
+    weights = (tmp_path / "plain" / "weights.safetensors").read_bytes()
+    assert b"between" not in weights  # which name the configuration that they belong to

@@ -169,6 +169,9 @@ class LayerModule(nn.Module):
         see ``RecurrentModel.in_products``.
         """
 
+    def restrict(self) -> None:
+        """See ``RecurrentModel.restrict``."""
+
     def bind(self, step: Mapping[str, LayerModule]) -> None:
         """Hear of the step's layers, once all are built."""
 

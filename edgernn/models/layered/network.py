@@ -131,6 +131,11 @@ class Network(RecurrentModel):
             own.step_face()
         return self
 
+    def restrict(self) -> None:
+        """See ``RecurrentModel.restrict``."""
+        for _, own in _layers(self.layers):
+            own.restrict()
+
     def in_products(self) -> Network:
         """See ``RecurrentModel.in_products``."""
         for _, own in _layers(self.layers):

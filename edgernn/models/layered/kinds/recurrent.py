@@ -18,6 +18,7 @@ from edgernn.models.between import Between
 from edgernn.models.cells.table import CELLS, cell_class
 from edgernn.models.compact import CompactStack, input_table, is_compact
 from edgernn.models.deep import DeepStack
+from edgernn.models.few_values import Weights, restrict
 from edgernn.models.layered.layer import (
     Extent,
     Kept,
@@ -50,7 +51,8 @@ def known_cell(name: str) -> str:
 class RecurrentOptions(Options):
     """``hidden`` is H; ``first`` says whether the first state is zeros or among the parameters;
     ``cell_options`` are the cell's own; ``between`` says what passes between its layers, see
-    ``models.between``; ``dropout`` acts between them in training.
+    ``models.between``; ``dropout`` acts between them in training; ``weights`` says how many values
+    a row of their matrices is trained to have, see ``models.few_values``.
     """
 
     cell: Annotated[str, AfterValidator(known_cell)]
@@ -58,6 +60,7 @@ class RecurrentOptions(Options):
     layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
     between: Between = "plain"
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    weights: Weights = "float"
     first: Literal["zeros", "stored"] = "zeros"
     cell_options: dict[str, str] = Field(default_factory=dict)
 
@@ -96,7 +99,9 @@ class Recurrent(LayerModule):
             between=options.between,
         )
         self.results = {"": place.inputs[0].over(self.kept[0].value.axes[-1])}
-        self.one_step = len(place.inputs) > 1
+        self.one_step, self.weights = len(place.inputs) > 1, options.weights
+        if self.one_step and options.weights != "float":
+            raise place.refusal(f"weights is {options.weights!r}, and it has a second input")
         self.by_cell: CellStack | DeepStack | None = None
         if self.one_step:
             gates = cell.gates * hidden
@@ -127,6 +132,11 @@ class Recurrent(LayerModule):
         stack = self.stack if self.by_cell is None else self.by_cell
         y, after = stack(given[0], state, gates)  # [B, 1, H]
         return (y,), after
+
+    def restrict(self) -> None:
+        """See ``LayerModule.restrict``."""
+        assert not isinstance(self.stack, CompactStack)
+        restrict(self.stack, self.weights)
 
     def first_value(self, key: str) -> Tensor:
         """See ``LayerModule.first_value``."""
