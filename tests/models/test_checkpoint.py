@@ -267,7 +267,7 @@ def test_another_version(folder: Path, version: Any) -> None:
     ("changes", "named"),
     [
         ({"cell": "mamba"}, "expected one of lstm, gru, rnn, rnn_relu"),
-        ({"layers": 6}, "layers"),
+        ({"layers": 257}, "layers"),
         ({"hidden": "wide"}, "hidden"),
         ({"surprise": 1}, "surprise"),
         ({"tied": True}, "tied"),
