@@ -45,15 +45,20 @@ def ask(
         int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
     ] = None,
     cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "gru",
-    hidden: Annotated[int, _model(help="Width of a recurrent layer.")] = 128,
-    embedding: Annotated[int, _model(help="Width of a word's vector.")] = 64,
-    joint: Annotated[int, _model(help="Width of what is joined, and of attention's keys.")] = 128,
+    hidden: Annotated[int, _model(help="Width of a recurrent layer.")] = 96,
+    embedding: Annotated[int, _model(help="Width of a word's vector.")] = 48,
+    joint: Annotated[int, _model(help="Width of what is joined.")] = 128,
+    keys: Annotated[int, _model(help="Width of attention's keys.")] = 64,
+    values: Annotated[int, _model(help="Width of what attention sees of a region.")] = 96,
+    dropout: Annotated[
+        float, _model(parser=read_share, help="Share of values dropped in training.")
+    ] = 0.3,
     word_dropout: Annotated[
         float, _loss(parser=read_share, help="Share of the words that are replaced by <unk>.")
-    ] = 0.0,
+    ] = 0.1,
     label_smoothing: Annotated[
         float, _loss(parser=read_share, help="Share of a target spread over all answers.")
-    ] = 0.0,
+    ] = 0.1,
 ) -> Asked:
     """Train a network that answers questions about a picture. Ctrl-C ends the run cleanly; --resume
     goes on as if it had not stopped.
@@ -82,6 +87,9 @@ def ask(
         hidden=hidden,
         embedding=embedding,
         joint=joint,
+        keys=keys,
+        values=values,
+        dropout=dropout,
     )
     options = validated(AskOptions, word_dropout=word_dropout, label_smoothing=label_smoothing)
     setup = validated(

@@ -34,18 +34,20 @@ Layers = list[dict[str, Any]]
 class AskModel(Record):
     """The shape of the network.
 
-    ``joint`` is the width of what stands before the head, ``keys`` that of attention's keys; the
-    others are as the options of ``edgernn train ask`` say.
+    ``joint`` is the width of what stands before the head; ``keys`` and ``values`` are those of
+    attention's; the others are as the options of ``edgernn train ask`` say.
     """
 
     join: Join = "attention"
     encoder: str = "compact"
     image_size: int = Field(default=64, ge=32, le=1024)
     cell: str = "gru"
-    embedding: int = Field(default=64, ge=1, le=4096)
-    hidden: int = Field(default=128, ge=1, le=4096)
+    embedding: int = Field(default=48, ge=1, le=4096)
+    hidden: int = Field(default=96, ge=1, le=4096)
     joint: int = Field(default=128, ge=1, le=4096)
-    keys: int = Field(default=32, ge=1, le=4096)
+    keys: int = Field(default=64, ge=1, le=4096)
+    values: int = Field(default=96, ge=1, le=4096)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
 
 
 def ask_network(model: AskModel, *, vocabulary: int, answers: Sequence[str]) -> NetworkConfig:
@@ -69,7 +71,9 @@ def ask_network(model: AskModel, *, vocabulary: int, answers: Sequence[str]) -> 
         "encode": _encode(model, looks=looks),
         "layers": [*_question(model), *_JOINED[model.join](model), *_head(model)],
         "outputs": {ANSWER: "head", **({ATTENTION: "look.alpha"} if looks else {})},
-        "contexts": {_FEATURES: "regions", _KEYS: "region_keys"} if looks else {_VECTOR: "vector"},
+        "contexts": {_FEATURES: "region_values", _KEYS: "region_keys"}
+        if looks
+        else {_VECTOR: "vector"},
         "axes": _AXES if looks else {},
         "labels": {ANSWERS: list(answers)},
     }
@@ -83,7 +87,11 @@ def _layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]
 def _encode(model: AskModel, *, looks: bool) -> Layers:
     regions = _layer("regions", "image", PICTURE, encoder=model.encoder)
     if looks:
-        return [regions, _layer("region_keys", "linear", "regions", width=model.keys)]
+        return [
+            regions,
+            _layer("region_values", "linear", "regions", width=model.values),
+            _layer("region_keys", "linear", "regions", width=model.keys),
+        ]
     # a mean over many regions is small and alike for all pictures; this brings out what differs
     return [regions, _layer("mean", "mean", "regions"), _layer("vector", "layer_norm", "mean")]
 
@@ -98,7 +106,8 @@ def _question(model: AskModel) -> Layers:
 def _concatenate(model: AskModel) -> Layers:
     return [
         _layer("both", "concat", "question", _VECTOR),
-        _layer("joined", "linear", "both", width=model.joint, activation="relu"),
+        _layer("some", "dropout", "both", share=model.dropout),
+        _layer("joined", "linear", "some", width=model.joint, activation="relu"),
     ]
 
 
@@ -112,10 +121,12 @@ def _multiply(model: AskModel) -> Layers:
 
 def _attention(model: AskModel) -> Layers:
     return [
-        _layer("look", "attention", _FEATURES, _KEYS, "question"),
+        _layer("look", "attention", _FEATURES, _KEYS, "question", score="product"),
         _layer("both", "concat", "question", "look"),
         _layer("reasoning", "recurrent", "both", cell=model.cell, hidden=model.hidden),
-        _layer("joined", "linear", "reasoning", width=model.joint, activation="relu"),
+        _layer("found", "concat", "reasoning", "look"),
+        _layer("some", "dropout", "found", share=model.dropout),
+        _layer("joined", "linear", "some", width=model.joint, activation="relu"),
     ]
 
 
@@ -123,4 +134,7 @@ _JOINED = {"concatenate": _concatenate, "multiply": _multiply, "attention": _att
 
 
 def _head(model: AskModel) -> Layers:
-    return [_layer("head", "linear", "joined", width=ANSWERS)]
+    return [
+        _layer("kept", "dropout", "joined", share=model.dropout),
+        _layer("head", "linear", "kept", width=ANSWERS),
+    ]

@@ -171,10 +171,12 @@ class Answerer:
             if lacking is not None and lacking in self._tokenizer.encode(word)
         )
         if not (ids != (-1 if lacking is None else lacking)).any():
-            told = f"knows none of the words {some(unknown)}" if unknown else "was asked no words"
+            told = f"knows none of the words {some(unknown)}" if unknown else "was asked nothing"
+            known = map(self._tokenizer.token, range(self._tokenizer.vocabulary_size))
+            words_of = [word for word in known if not word.startswith("<")]
             raise DataError(
-                f"the question {question!r}: the model {told}; ask as in its training data: "
-                f"edgernn inspect {self._bundle.source} shows its vocabulary"
+                f"the question {question!r}: the model {told}; ask with its {len(words_of)} words, "
+                f"such as {some(words_of)}"
             )
         return ids, unknown
 

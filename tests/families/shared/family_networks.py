@@ -62,7 +62,7 @@ def answerer() -> Tiny:
     from edgernn.training.ask_network import AskModel, ask_network
 
     random, words = np.random.default_rng(4), "what colour is the small star"
-    model = AskModel(image_size=32, hidden=8, embedding=6, joint=8, keys=5)
+    model = AskModel(image_size=32, hidden=8, embedding=6, joint=8, keys=5, values=7)
     vocabulary = 4 + len(words.split())  # and those that no word is
     config = ask_network(model, vocabulary=vocabulary, answers=("blue", "dark red", "no"))
     sample = {
