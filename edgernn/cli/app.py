@@ -28,6 +28,7 @@ from edgernn.cli import (
     generate,
     import_command,
     streams,
+    tag,
     train,
 )
 from edgernn.cli.output import say, tell, tell_error
@@ -60,6 +61,7 @@ app.command("verify")(bundle_commands.verify)
 app.command("generate")(generate.generate)
 app.command("caption")(caption.caption)
 app.command("ask")(ask.ask)
+app.command("tag")(tag.tag)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("inspect")(bundle_commands.inspect)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgernn.cli import train_ask, train_captions, train_classify, train_translate
+from edgernn.cli import train_ask, train_captions, train_classify, train_tag, train_translate
 from edgernn.cli.choices import (
     completing,
     device_names,
@@ -45,6 +45,7 @@ app.command("captions")(train_captions.captions)
 app.command("ask")(train_ask.ask)
 app.command("classify")(train_classify.classify)
 app.command("translate")(train_translate.translate)
+app.command("tag")(train_tag.tag)
 
 
 @app.command("text")

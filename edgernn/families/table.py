@@ -14,6 +14,7 @@ TABLE = {
     "translator": "edgernn.families.translator:TranslatorFamily",
     "classifier": "edgernn.families.classifier:ClassifierFamily",
     "answerer": "edgernn.families.answerer:AnswererFamily",
+    "tagger": "edgernn.families.tagger:TaggerFamily",
     DEFAULT: "edgernn.families.module:ModuleFamily",
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from edgernn.data.clips.tagged import MOST_SIDE, TaggedFrames
-from edgernn.data.pictures.pictures import open_picture, pictures_in, to_array
+from edgernn.data.pictures.pictures import open_picture, to_array
 from edgernn.data.plain_text import PlainText
 from edgernn.errors import DataError
 
@@ -60,22 +60,6 @@ def read_folder(folder: Path, *, side: int | None = None) -> TaggedFrames:
         tuple(np.stack(clip) for clip in clips.values()),
         tuple(map(tuple, labels.values())),
     )
-
-
-def frames_in(folder: Path, *, side: int) -> list[tuple[str, np.ndarray]]:
-    """Return the clips of a folder of pictures without labels, ``[T, S, S, 3]`` each with its
-    folder's name: the pictures in the order of their names, numbers in them by their values.
-
-    Raises:
-        DataError: it holds no picture, or a damaged one.
-    """
-    paths = sorted(pictures_in(folder), key=lambda path: natural(str(path)))
-    if not paths:
-        raise DataError(f"{folder} holds no picture; give a folder of the frames of a clip")
-    clips: dict[Path, list[np.ndarray]] = {}
-    for path in paths:
-        clips.setdefault(path.parent, []).append(to_array(open_picture(path), side))
-    return [(str(own), np.stack(clip)) for own, clip in clips.items()]
 
 
 def natural(text: str) -> list[tuple[bool, int, str]]:

@@ -6,63 +6,67 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgernn.errors import DataError
 from edgernn.wording import some
 
+if TYPE_CHECKING:
+    from typing import Self
+
 LEAST_SIDE, MOST_SIDE = 4, 256  # pixels on a side of a frame
 
 
 @dataclass(frozen=True, eq=False)
-class TaggedFrames:
-    """Clips with a label a frame.
+class Tagged:
+    """Sequences with a label a step.
 
     Attributes:
         source: where they come from, in words.
-        clips: uint8 ``[T, H, W, C]`` each, of one H, W and C.
+        sequences: what each step holds, of T steps each.
         labels: the T labels of each.
     """
 
     source: str
-    clips: tuple[np.ndarray, ...]
+    sequences: tuple[Any, ...]
     labels: tuple[tuple[str, ...], ...]
 
-    def cut(self, most: int) -> TaggedFrames:
-        """Return the clips, those of more than ``most`` frames cut into pieces of about one
+    def cut(self, most: int) -> Self:
+        """Return the sequences, those of more than ``most`` steps cut into pieces of about one
         length.
         """
-        bounds = [_bounds(len(clip), most) for clip in self.clips]
-        return replace(self, clips=_cut(self.clips, bounds), labels=_cut(self.labels, bounds))
-
-
-@dataclass(frozen=True)
-class TaggedWords:
-    """Sentences with a label a word.
-
-    Attributes:
-        source: where they come from, in words.
-        sentences: the words of each.
-        labels: as many labels of each.
-    """
-
-    source: str
-    sentences: tuple[tuple[str, ...], ...]
-    labels: tuple[tuple[str, ...], ...]
-
-    def cut(self, most: int) -> TaggedWords:
-        """Return the sentences, those of more than ``most`` words cut into pieces of about one
-        length.
-        """
-        bounds = [_bounds(len(words), most) for words in self.sentences]
+        bounds = [_bounds(len(own), most) for own in self.labels]
         return replace(
-            self, sentences=_cut(self.sentences, bounds), labels=_cut(self.labels, bounds)
+            self, sequences=_cut(self.sequences, bounds), labels=_cut(self.labels, bounds)
         )
 
+    def take(self, places: Iterable[int]) -> Self:
+        """Return the sequences at ``places``."""
+        kept = list(places)
+        return replace(
+            self,
+            sequences=tuple(self.sequences[place] for place in kept),
+            labels=tuple(self.labels[place] for place in kept),
+        )
 
-Tagged = TaggedFrames | TaggedWords
+    @property
+    def steps(self) -> int:
+        """How many steps there are together."""
+        return sum(map(len, self.labels))
+
+
+class TaggedFrames(Tagged):
+    """Clips: ``sequences`` are uint8 ``[T, H, W, C]`` each, of one H, W and C."""
+
+    sequences: tuple[np.ndarray, ...]
+
+
+class TaggedWords(Tagged):
+    """Sentences: ``sequences`` are the words of each."""
+
+    sequences: tuple[tuple[str, ...], ...]
 
 
 def label_names(labels: Iterable[Sequence[str]]) -> tuple[str, ...]:

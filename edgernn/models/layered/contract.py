@@ -99,6 +99,7 @@ class _Writer:
             graphs=tuple(graphs),
             sizes=self.sizes,
             initial_state={**starts, **dict.fromkeys(config.first, ENCODE)},
+            latency_frames=config.latency_frames,
         )
 
     def _refuse_misfit(self, state: Kept) -> None:

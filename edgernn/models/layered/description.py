@@ -103,6 +103,7 @@ class NetworkConfig(Record):
         axes: output or context → its axes, where they are to be called otherwise.
         writes: how a host writes text with it.
         labels: axis → the names of its places, as of the classes of a classifier.
+        latency_frames: by how many steps the outputs are late.
     """
 
     family: Annotated[str, AfterValidator(_known_family)]
@@ -117,6 +118,7 @@ class NetworkConfig(Record):
     axes: dict[TensorName, tuple[AxisName, ...]] = Field(default_factory=dict)
     writes: Decoding | None = None
     labels: dict[AxisName, tuple[str, ...]] = Field(default_factory=dict)
+    latency_frames: int = Field(default=0, ge=0, le=4096)
 
     @model_validator(mode="after")
     def _values_are_there(self) -> NetworkConfig:

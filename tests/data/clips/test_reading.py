@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgernn.data.clips.picture_clips import frames_in, natural
+from edgernn.data.clips.picture_clips import natural
 from edgernn.data.clips.reading import read_tagged
 from edgernn.data.clips.tagged import TaggedFrames, TaggedWords, label_ids, label_names
 from edgernn.errors import DataError, UsageError
@@ -32,14 +32,14 @@ def test_an_npz_of_frames_and_labels(tmp_path: Path) -> None:
     labels = [["a", "b", "b", "a", "c"], ["c", "a", "a", "", ""]]
     found = read_tagged(_npz(tmp_path, frames=_FRAMES, labels=labels, lengths=[5, 3]))
     assert isinstance(found, TaggedFrames)
-    assert [len(clip) for clip in found.clips] == [5, 3]
+    assert [len(clip) for clip in found.sequences] == [5, 3]
     assert found.labels == (("a", "b", "b", "a", "c"), ("c", "a", "a"))
-    assert np.array_equal(found.clips[1], _FRAMES[1, :3])
+    assert np.array_equal(found.sequences[1], _FRAMES[1, :3])
     one = read_tagged(_npz(tmp_path, frames=_FRAMES[0], labels=[0, 1, 1, 0, 1], classes=["x", "y"]))
     assert one.labels == (("x", "y", "y", "x", "y"),)
     grey = read_tagged(_npz(tmp_path, frames=_FRAMES[..., 0], labels=np.zeros((2, 5), int)))
     assert isinstance(grey, TaggedFrames)
-    assert grey.clips[0].shape == (5, 8, 8, 1)
+    assert grey.sequences[0].shape == (5, 8, 8, 1)
     assert grey.labels[0] == ("0",) * 5
 
 
@@ -72,13 +72,10 @@ def test_a_folder_of_pictures_with_its_table(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(table, encoding="utf-8")
     found = read_tagged(tmp_path)
     assert isinstance(found, TaggedFrames)
-    assert [clip.shape for clip in found.clips] == [(2, 8, 8, 3), (1, 8, 8, 3)]
+    assert [clip.shape for clip in found.sequences] == [(2, 8, 8, 3), (1, 8, 8, 3)]
     assert found.labels == (("walks", "stops"), ("walks",))
-    assert found.clips[0][1, 0, 0, 0] == 10
-    assert read_tagged(tmp_path, side=4).clips[0].shape == (2, 4, 4, 3)  # type: ignore[union-attr]
-    clips = frames_in(tmp_path, side=8)
-    assert [Path(name).name for name, _ in clips] == ["one", "two"]
-    assert [frame[0, 0, 0] for frame in clips[0][1]] == [0, 10]
+    assert found.sequences[0][1, 0, 0, 0] == 10
+    assert read_tagged(tmp_path, side=4).sequences[0].shape == (2, 4, 4, 3)
     assert sorted(["f10", "f2", "f1b"], key=natural) == ["f1b", "f2", "f10"]
 
 
@@ -121,7 +118,7 @@ def test_columns_of_words_and_tags(tmp_path: Path) -> None:
     )
     found = read_tagged(path)
     assert isinstance(found, TaggedWords)
-    assert found.sentences == (("EU", "rejects"), ("#", "."))
+    assert found.sequences == (("EU", "rejects"), ("#", "."))
     assert found.labels == (("B-ORG", "O"), ("O", "O"))
     path.write_bytes("\ufeffNew York\tB\r\n".encode())
     with pytest.raises(DataError, match="line 1: the word is 'New York'"):
@@ -159,7 +156,7 @@ def test_what_is_no_data_at_all_is_told(tmp_path: Path) -> None:
 def test_long_sequences_are_cut_into_pieces_of_about_one_length() -> None:
     words = TaggedWords("x", (tuple("abcdefg"), ("h",)), (tuple("1234567"), ("8",)))
     cut = words.cut(3)
-    assert cut.sentences == (("a", "b"), ("c", "d"), ("e", "f", "g"), ("h",))
+    assert cut.sequences == (("a", "b"), ("c", "d"), ("e", "f", "g"), ("h",))
     assert cut.labels == (("1", "2"), ("3", "4"), ("5", "6", "7"), ("8",))
 
 

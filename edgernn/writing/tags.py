@@ -1,0 +1,194 @@
+"""Labels of each step from a bundle: open a tagger once, then one call per sequence, of frames or
+of words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgernn.bundle import Bundle
+from edgernn.contract import CHANNELS, HEIGHT, WIDTH
+from edgernn.data.clips.npz_clips import frames_of
+from edgernn.data.clips.picture_clips import natural
+from edgernn.data.pictures.pictures import open_picture, pictures_in, to_array
+from edgernn.data.plain_text import PlainText
+from edgernn.errors import BundleError, DataError
+from edgernn.families.loss import log_probabilities
+from edgernn.sessions.model import choose_model
+from edgernn.storage.recordings import read_arrays
+from edgernn.writing.command import refuse_other
+from edgernn.writing.text import open_tokenizer
+
+
+@dataclass(frozen=True)
+class TaggedStep:
+    """What a tagger says of a step: ``name`` is the word, the file of the frame, or its number from
+    0; ``probability`` that of ``label``.
+    """
+
+    name: str
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """A sequence to tag.
+
+    Attributes:
+        source: where it comes from, for a record.
+        names: of its T steps.
+        steps: int64 ids ``[T]``, or uint8 frames ``[T, H, W, C]``.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    steps: np.ndarray
+
+
+class TagWriter:
+    """A tagger bundle, opened; a context manager.
+
+    Args:
+        source: the path of a bundle, or an opened one, which stays open.
+        artifact: the step file to use, by its path or its format; default the first that runs here.
+        trust: see ``open_session``.
+
+    Attributes:
+        artifact: the step file in use.
+        reads_words: whether its steps are words; else frames.
+
+    Raises:
+        BundleError, ContractError, UnavailableError: see errors.py.
+        UsageError: the bundle is no tagger, or has no such step file.
+    """
+
+    def __init__(
+        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
+    ) -> None:
+        bundle = Bundle.open(source, trust=trust)
+        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
+        self._opened: AbstractContextManager[Bundle] = opened
+        self._bundle = opened.__enter__()
+        refuse_other(self._bundle, "tag")
+        self._contract = self._bundle.manifest.contract
+        self._input = self._contract.step.fresh_inputs[0]
+        self._scores = self._contract.step.read_outputs[0]
+        self.artifact, self._model = choose_model(self._bundle, artifact)
+        self.reads_words = self._input.below is not None
+        self._tokenizer = open_tokenizer(self._bundle) if self.reads_words else None
+        self._labels = self._names()
+
+    def __enter__(self) -> TagWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+
+    def tag(self, sequence: Sequence) -> list[TaggedStep]:
+        """Return the label of each step of a sequence, from its beginning.
+
+        Where outputs are late, the sequence goes on with its last step until the last label is
+        given, as in training.
+        """
+        rows, late = self._model.rows or 1, self._contract.latency_frames
+        contexts, state = self._model.begin(batch=rows)
+        last = len(sequence.steps) - 1
+        made = []
+        for t in range(len(sequence.steps) + late):
+            step = np.repeat(sequence.steps[None, None, min(t, last)], rows, 0)  # [B, 1, …]
+            outputs, state = self._model.step({self._input.name: step, **contexts}, state)
+            if t >= late:
+                scores = log_probabilities(outputs[self._scores.name][:1, -1])[0]  # [C]
+                best = int(scores.argmax())
+                name = sequence.names[t - late]
+                made.append(TaggedStep(name, self._labels[best], float(np.exp(scores[best]))))
+        return made
+
+    def sequences(self, path: Path) -> Iterator[Sequence]:
+        """Yield what a file or a folder holds: of an npz its clips; of a folder of pictures a clip
+        a folder; a picture as a clip of one frame; of a text a sentence a line.
+
+        Raises:
+            DataError: it is missing, damaged, or of another kind than the tagger reads; or frames
+                are of another size.
+        """
+        if self.reads_words:
+            for _, line in PlainText(path, what="sentences").lines():
+                yield self.sentence(line, source=str(path))
+        elif path.is_dir():
+            yield from self._folder(path)
+        elif path.suffix.lower() == ".npz":
+            for place, clip in enumerate(frames_of(path, read_arrays(path, [self._input.name]))):
+                self._check_size(f"{path}, clip {place}", clip)
+                yield Sequence(f"{path}[{place}]", tuple(map(str, range(len(clip)))), clip)
+        else:
+            yield self._clip(str(path), [path])
+
+    def sentence(self, line: str, *, source: str = "-") -> Sequence:
+        """Return a sentence to tag, its words apart by white space.
+
+        Raises:
+            DataError: it has no word, or one that the vocabulary lacks and has no stand-in for.
+        """
+        words, tokenizer = line.split(), self._tokenizer
+        assert tokenizer is not None
+        ids = tokenizer.encode(line)
+        if not words or len(ids) != len(words):
+            raise DataError(
+                f"{line[:60]!r} has {len(words)} words and {len(ids)} tokens; give a sentence of "
+                "words apart by spaces"
+            )
+        return Sequence(source, tuple(words), ids)
+
+    def _folder(self, folder: Path) -> Iterator[Sequence]:
+        clips: dict[Path, list[Path]] = {}
+        for path in sorted(pictures_in(folder), key=lambda path: natural(str(path))):
+            clips.setdefault(path.parent, []).append(path)
+        if not clips:
+            raise DataError(f"{folder} holds no picture; give a folder of the frames of a clip")
+        for own, paths in clips.items():
+            yield self._clip(str(own), paths)
+
+    def _clip(self, source: str, paths: list[Path]) -> Sequence:
+        """Return the pictures of a clip, made to the size that the tagger sees."""
+        side = self._contract.sizes[HEIGHT]
+        frames = np.stack([to_array(open_picture(path), side) for path in paths])
+        self._check_size(source, frames)
+        return Sequence(source, tuple(path.name for path in paths), frames)
+
+    def _check_size(self, told: str, frames: np.ndarray) -> None:
+        wanted = [self._contract.sizes[axis] for axis in (HEIGHT, WIDTH, CHANNELS)]
+        if list(frames.shape[1:]) != wanted:
+            raise DataError(
+                f"{told}: its frames are {list(frames.shape[1:])}, the tagger sees {wanted}; give "
+                "frames of that size"
+            )
+
+    def _names(self) -> list[str]:
+        axis = self._scores.axes[-1]
+        names = (self._bundle.manifest.labels or {}).get(axis)
+        if names is None:
+            raise BundleError(
+                f"{self._bundle.source} does not name its labels; export it again from a run that "
+                "does"
+            )
+        return list(names)
+
+
+def record_of(sequence: Sequence, steps: list[TaggedStep], *, artifact: str) -> dict[str, Any]:
+    """Return what a line of JSON says of a sequence."""
+    told = [{"step": s.name, "label": s.label, "probability": s.probability} for s in steps]
+    return {"source": sequence.source, "steps": told, "artifact": artifact}
