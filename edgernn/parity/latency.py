@@ -50,14 +50,16 @@ def _read(session: Session) -> list[str]:
     return [tensor.name for tensor in session.spec.read_outputs]
 
 
-def _first_of(session: Session, first: Feed, rest: Feed, frames: int) -> dict[str, np.ndarray]:
-    """Return the inputs of ``rest`` with the first ``frames`` of ``first``."""
+def _first_of(session: Session, other: Feed, rest: Feed, frames: int) -> dict[str, np.ndarray]:
+    """Return the inputs of ``rest`` with the last ``frames`` of ``other`` as its first: the first
+    picture that is drawn is black in every run.
+    """
     made = dict(rest.inputs)
     for spec in session.spec.fresh_inputs:
         place = spec.axis(TIME) if is_cut(session.spec) else 0
         if place is not None:
-            a, b = first.inputs[spec.name], rest.inputs[spec.name]
-            start, end = np.split(a, [frames], place)[0], np.split(b, [frames], place)[1]
+            a, b = other.inputs[spec.name], rest.inputs[spec.name]
+            start, end = np.split(a, [-frames], place)[1], np.split(b, [frames], place)[1]
             made[spec.name] = np.concatenate([start, end], place)
     return made
 

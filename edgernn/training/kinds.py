@@ -25,7 +25,7 @@ TABLE: dict[str, str] = {  # command → module:Class
     "ask": "edgernn.training.ask:AskKind",
     "classify": "edgernn.training.classify:Classify",
     "translate": "edgernn.training.translate:TranslateKind",
-    "tag": "edgernn.training.tag:Tag",
+    "tag": "edgernn.training.tag:TagKind",
 }
 
 S = TypeVar("S", bound="Setup")  # what the network and the loss are made of; saved with the run

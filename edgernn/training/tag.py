@@ -62,7 +62,7 @@ class TagSetup(Setup):
     delay: int = Field(default=0, ge=0, le=_MOST_DELAY)
 
 
-class Tag(Kind[TagData, TagSetup]):
+class TagKind(Kind[TagData, TagSetup]):
     """A tagger; what its steps are, frames or words, is found in the data."""
 
     command = "tag"

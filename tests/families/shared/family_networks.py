@@ -74,7 +74,39 @@ def answerer() -> Tiny:
     return Tiny(config.model_dump(), sample, words, "caption")
 
 
-ROWS: dict[str, Callable[[], Tiny]] = {"answerer": answerer, "classifier": classifier}
+def tagger() -> Tiny:
+    """A tagger of pictures, whose labels come a frame late."""
+    random, axes = np.random.default_rng(4), ["batch", "time", "height", "width", "channels"]
+    pixels = {"width": 6, "kernel": 4, "stride": 2, "padding": 1, "normalise": True}
+    config = {
+        "family": "tagger",
+        "inputs": [{"name": "frames", "dtype": "uint8", "axes": axes}],
+        "sizes": {"height": 8, "width": 8, "channels": 3, "classes": 3},
+        "layers": [
+            layer("pixels", "frames", "frames"),
+            layer("convolution", "frame_convolution", "pixels", activation="relu", **pixels),
+            layer("pooled", "frame_pool", "convolution"),
+            layer("vector", "frame_vector", "pooled"),
+            layer("rnn", "recurrent", "vector", cell="gru", hidden=8),
+            layer("head", "linear", "rnn", width="classes"),
+        ],
+        "outputs": {"logits": "head"},
+        "labels": {"classes": ["still", "left", "right"]},
+        "latency_frames": 1,
+    }
+    sample = {
+        "frames": random.integers(0, 256, (40, 6, 8, 8, 3), np.uint8),
+        "lengths": random.integers(3, 7, 40),
+        "target": random.integers(-1, 3, (40, 6)),
+    }
+    return Tiny(config, sample)
+
+
+ROWS: dict[str, Callable[[], Tiny]] = {
+    "answerer": answerer,
+    "classifier": classifier,
+    "tagger": tagger,
+}
 
 
 def export_tiny(word: str, out: Path, **options: Any) -> Path:
