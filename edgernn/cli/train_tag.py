@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel
 
 from edgernn.cli.choices import cell_names, completing, one_of, read_share
-from edgernn.cli.train_options import trains
+from edgernn.cli.train_options import Asked, trains
 from edgernn.errors import UsageError
 
 _data, _model = (
@@ -53,7 +52,7 @@ def tag(
     delay: Annotated[
         int, _model(help="Give the label of a step so many steps later, when more was seen.")
     ] = 0,
-) -> tuple[BaseModel, BaseModel]:
+) -> Asked:
     """Train a tagger: a label for each frame of a clip, or each word of a sentence. Ctrl-C ends the
     run cleanly; --resume goes on as if it had not stopped.
     """
