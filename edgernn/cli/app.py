@@ -22,6 +22,7 @@ from edgernn.cli import (
     bundle_commands,
     caption,
     card,
+    classify,
     demo,
     doctor,
     explain,
@@ -62,6 +63,7 @@ app.command("generate")(generate.generate)
 app.command("caption")(caption.caption)
 app.command("ask")(ask.ask)
 app.command("tag")(tag.tag)
+app.command("classify")(classify.classify)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("inspect")(bundle_commands.inspect)
