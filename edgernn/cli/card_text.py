@@ -17,11 +17,10 @@ from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.records import Artifact
 from edgernn.cli.card_run import PLACE, block, run_section
 from edgernn.cli.layers import cells_of, layers_of
-from edgernn.cli.origin import origin_lines
+from edgernn.cli.origin import loss_unit, origin_lines
 from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state, frames
 from edgernn.contract import Contract
-from edgernn.data.text.token_kinds import unit_of
 from edgernn.families.table import family_of
 from edgernn.formats import FORMATS
 from edgernn.wording import size
@@ -142,12 +141,15 @@ def _training(manifest: Manifest) -> list[str]:
     lines += [f"- trained on: {plain(str(training['corpus']))}"] if "corpus" in training else []
     loss = training.get("validation_loss")
     if isinstance(loss, (int, float)):
-        unit = unit_of(manifest.tokenizer.kind if manifest.tokenizer else "")
+        tokens = manifest.tokenizer.kind if manifest.tokenizer else ""
+        unit = plain(loss_unit(training, tokens))
         where = f" on {plain(str(training['split']))}" if "split" in training else ""
         lines.append(
             f"- loss of the reference: {loss:.4f} nats per {unit}{where}, a perplexity of "
             f"{nats.perplexity(loss):.4g}"
         )
+    if isinstance(training.get("accuracy"), (int, float)):
+        lines.append(f"- right answers there: {training['accuracy']:.2%}")
     scores = [
         f"{name} {training[name]:.3f}"
         for name in _FIGURES

@@ -13,11 +13,10 @@ from edgernn.cli.foreign_inspection import (
     inspect_foreign,
     say_arrays,
 )
-from edgernn.cli.origin import origin_lines
+from edgernn.cli.origin import loss_unit, origin_lines
 from edgernn.cli.output import say, say_json, say_sheet, write_result
 from edgernn.contract import METADATA_KEY, FileContract
 from edgernn.contract.interface import FileTensor
-from edgernn.data.text.token_kinds import unit_of
 from edgernn.errors import ContractError, UsageError
 from edgernn.families.caption_scores import SCORES
 from edgernn.sessions.opening import describe_file, is_bundle, is_model_file
@@ -167,7 +166,8 @@ def _training(training: dict[str, Any], kind: str) -> None:
         say(line)
     if "validation_loss" in training:
         loss, split = training["validation_loss"], training.get("split")
-        say(f"trained on {training.get('corpus')}: {_figure(loss)} nats/{unit_of(kind)} ({split})")
+        unit = loss_unit(training, kind)
+        say(f"trained on {training.get('corpus')}: {_figure(loss)} nats/{unit} ({split})")
     scores = [f"{name} {_figure(training[name])}" for name in SCORES if name in training]
     if "accuracy" in training:
         say(f"right answers there: {_figure(training['accuracy'])}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgernn.data.text.token_kinds import unit_of
+
 _MOST = 50  # notes; a bundle may hold any number
 
 
@@ -27,3 +29,11 @@ def origin_lines(training: Mapping[str, Any]) -> list[str]:
     notes = origin.get("told")
     notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
     return lines + [f"note: {note}" for note in notes[:_MOST]]
+
+
+def loss_unit(training: Mapping[str, Any], tokens: str) -> str:
+    """Return what the loss that ``training`` tells is of: an example of it where it says so, else a
+    token of the kind ``tokens``.
+    """
+    unit = training.get("unit")
+    return unit if isinstance(unit, str) else unit_of(tokens)

@@ -192,7 +192,8 @@ class Classifier:
 
 def _probabilities(scores: np.ndarray) -> np.ndarray:
     """Return the probabilities ``[T, C]`` of scores ``[T, C]``."""
-    return np.exp(log_probabilities(scores))
+    found: np.ndarray = np.exp(log_probabilities(scores))
+    return found
 
 
 def _only_input(bundle: Bundle) -> TensorSpec:

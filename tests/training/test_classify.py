@@ -55,6 +55,7 @@ def test_a_table_of_texts_is_learned_and_its_labels_are_kept(table: Path, tmp_pa
     assert run.unit == "text" and run.split == "12 validation texts of moods.csv"  # 6 of each
     loaded = edgernn.load(tmp_path / "run")
     assert isinstance(loaded.model, Network)
+    assert loaded.training["unit"] == "text"
     assert loaded.model.labels == {"classes": ("like rain", "like sun")}
     assert loaded.tokenizer is not None and loaded.tokenizer.id_of("sun") is not None
     assert (
