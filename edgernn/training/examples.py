@@ -91,12 +91,13 @@ class ExampleTask:
     @property
     def unit(self) -> str:
         """See ``Task.unit``."""
-        return self.model.objective.unit
+        return self.model.objective.step or self.model.objective.unit
 
     @property
     def split(self) -> str:
         """See ``Task.split``."""
-        return f"{self._measured} validation {self.unit}s of {self._examples.source}"
+        unit = self.model.objective.unit
+        return f"{self._measured} validation {unit}s of {self._examples.source}"
 
     def rate_of(self, name: str) -> float:
         """See ``Task.rate_of``."""
@@ -109,7 +110,8 @@ class ExampleTask:
         self.model.train()
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._mixed):
             objective, loss = self._wrapped(batch, min(share, 1.0))
-        return objective, loss, self._batch
+        world = self._batch // (self._rows.stop - self._rows.start)
+        return objective, loss, self.model.objective.count(batch) * world
 
     def epochs(self) -> float:
         """See ``Task.epochs``."""

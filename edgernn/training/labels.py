@@ -23,15 +23,18 @@ class LabelObjective(Objective):
     Args:
         labels: C, the number of labels.
         unit: what an example is.
+        step: what a step of it is, where each has a target.
         smoothing: the share of a target that is spread over all labels, in training.
     """
 
     best = ACCURACY
 
-    def __init__(self, labels: int, *, unit: str, smoothing: float = 0.0) -> None:
+    def __init__(
+        self, labels: int, *, unit: str, step: str | None = None, smoothing: float = 0.0
+    ) -> None:
         super().__init__()
         self.labels, self.smoothing = labels, smoothing
-        self.unit = unit  # type: ignore[misc]  # of this one alone
+        self.unit, self.step = unit, step  # type: ignore[misc]  # of this one alone
 
     def forward(self, network: Network, batch: Batch, share: float) -> tuple[Tensor, Tensor]:
         """See ``Objective.forward``."""
@@ -45,6 +48,10 @@ class LabelObjective(Objective):
         loss = nn.functional.cross_entropy(scores, target, reduction="sum").item()
         right = (scores.argmax(1) == target).sum().item()
         return {LOSS: (loss, len(target)), ACCURACY: (right, len(target))}
+
+    def count(self, batch: Batch) -> int:
+        """See ``Objective.count``."""
+        return int((batch[TARGET] != NOTHING).sum())
 
     def chance(self, examples: ExampleSet) -> float | None:
         """See ``Objective.chance``."""

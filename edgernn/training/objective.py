@@ -22,10 +22,12 @@ class Objective(nn.Module):
 
     Attributes:
         unit: what an example is.
+        step: what a step of it is, where the loss is told of steps; None: of examples.
         best: the figure of ``measure`` that the best weights have most of; None: least loss.
     """
 
     unit: ClassVar[str] = "example"
+    step: ClassVar[str | None] = None
     best: ClassVar[str | None] = None
 
     def forward(self, network: Network, batch: Batch, share: float) -> tuple[Tensor, Tensor]:
@@ -41,6 +43,10 @@ class Objective(nn.Module):
     def measure(self, network: Network, batch: Batch) -> Sums:
         """Return the sums of figures over ``batch``, ``loss`` among them; no gradients flow."""
         raise NotImplementedError
+
+    def count(self, batch: Batch) -> int:
+        """Return of how many examples, or steps, the loss of ``batch`` is the mean."""
+        return len(next(iter(batch.values())))
 
     def chance(self, examples: ExampleSet) -> float | None:
         """Return the loss of guessing each answer as often as it occurs in the validation part;

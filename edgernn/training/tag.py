@@ -121,8 +121,8 @@ class TagKind(Kind[TagData, TagSetup]):
         self, setup: TagSetup, examples: ExampleSet, tokenizer: Tokenizer | None
     ) -> LabelObjective:
         """See ``Kind.objective``."""
-        unit = "clip" if tokenizer is None else "sentence"
-        return LabelObjective(len(examples.about["labels"]), unit=unit)
+        unit, step = ("clip", "frame") if tokenizer is None else ("sentence", "word")
+        return LabelObjective(len(examples.about["labels"]), unit=unit, step=step)
 
 
 def _frames(part: Tagged) -> list[np.ndarray]:

@@ -44,7 +44,7 @@ def word_layers(embedding: int) -> list[dict[str, Any]]:
 
 def described(
     layers: list[dict[str, Any]],
-    recurrent: dict[str, Any] | None,
+    recurrent: dict[str, Any],
     sizes: dict[str, int],
     labels: Sequence[str],
     *,
@@ -54,8 +54,7 @@ def described(
 
     Args:
         layers: up to ``vector``.
-        recurrent: the options of the recurrent layer; None leaves it out, so that a step is seen
-            alone.
+        recurrent: the options of the recurrent layer, ``rnn``.
         sizes: of the input's axes: ``vocab``, or ``height``, ``width`` and ``channels``.
         labels: their names.
         late: by how many steps the scores are late.
@@ -64,14 +63,12 @@ def described(
     port = {"name": FRAMES, "dtype": "uint8", "axes": [BATCH, TIME, *axes]}
     if not axes:
         port = {"name": TOKENS, "dtype": "int64", "axes": [BATCH, TIME], "below": "vocab"}
-    last = "vector"
-    if recurrent is not None:
-        layers, last = [*layers, _layer("rnn", "recurrent", last, **recurrent)], "rnn"
+    rnn = _layer("rnn", "recurrent", "vector", **recurrent)
     return {
         "family": "tagger",
         "inputs": [port],
         "sizes": {**sizes, CLASSES: len(labels)},
-        "layers": [*layers, _layer("head", "linear", last, width=CLASSES)],
+        "layers": [*layers, rnn, _layer("head", "linear", "rnn", width=CLASSES)],
         "outputs": {SCORES: "head"},
         "labels": {CLASSES: list(labels)},
         "latency_frames": late,
