@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from edgernn.cli import train_ask, train_captions, train_classify, train_tag, train_translate
+from edgernn.cli import (
+    train_ask,
+    train_captions,
+    train_classify,
+    train_glimpse,
+    train_paint,
+    train_tag,
+    train_translate,
+)
 from edgernn.cli.choices import (
     completing,
     device_names,
@@ -46,6 +54,8 @@ app.command("ask")(train_ask.ask)
 app.command("classify")(train_classify.classify)
 app.command("translate")(train_translate.translate)
 app.command("tag")(train_tag.tag)
+app.command("glimpse")(train_glimpse.glimpse)
+app.command("paint")(train_paint.paint)
 
 
 @app.command("text")

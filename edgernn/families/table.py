@@ -15,6 +15,8 @@ TABLE = {
     "classifier": "edgernn.families.classifier:ClassifierFamily",
     "answerer": "edgernn.families.answerer:AnswererFamily",
     "tagger": "edgernn.families.tagger:TaggerFamily",
+    "glimpses": "edgernn.families.glimpses:GlimpsesFamily",
+    "painter": "edgernn.families.painter:PainterFamily",
     DEFAULT: "edgernn.families.module:ModuleFamily",
 }
 

@@ -26,6 +26,8 @@ TABLE: dict[str, str] = {  # command → module:Class
     "classify": "edgernn.training.classify:Classify",
     "translate": "edgernn.training.translate:TranslateKind",
     "tag": "edgernn.training.tag:TagKind",
+    "glimpse": "edgernn.training.glimpse:GlimpseKind",
+    "paint": "edgernn.training.paint:PaintKind",
 }
 
 S = TypeVar("S", bound="Setup")  # what the network and the loss are made of; saved with the run

@@ -24,10 +24,10 @@ class Clutter:
         piece: the side of one.
     """
 
-    side: int = 36
+    side: int = 32
     digit: int = 14
-    pieces: int = 6
-    piece: int = 6
+    pieces: int = 4
+    piece: int = 5
 
 
 def cluttered_digits(

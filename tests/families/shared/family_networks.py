@@ -102,10 +102,42 @@ def tagger() -> Tiny:
     return Tiny(config, sample)
 
 
+def glimpses() -> Tiny:
+    """A classifier of pictures that looks four times."""
+    from edgernn.training.glimpse_network import GlimpseModel, glimpse_network
+
+    random = np.random.default_rng(5)
+    model = GlimpseModel(side=5, strides=(1, 2), hidden=8)
+    config = glimpse_network(model, height=12, width=16, classes=("circle", "cross", "star"))
+    sample = {
+        "image": random.integers(0, 256, (48, 12, 16, 1), np.uint8),
+        "location_noise": random.uniform(-0.5, 0.5, (48, 4, 2)).astype(np.float32),
+        "lengths": np.full(48, 4),
+        "target": random.integers(0, 3, 48),
+    }
+    return Tiny(config.model_dump(), sample)
+
+
+def painter() -> Tiny:
+    """A painter of pictures of 6 x 8."""
+    from edgernn.training.paint_network import PaintModel, paint_network
+
+    random = np.random.default_rng(6)
+    model = PaintModel(noise=4, hidden=8, embedding=3)
+    config = paint_network(model, height=6, width=8, classes=("left", "right"))
+    sample = {
+        "label": random.integers(0, 2, 48),
+        "noise": random.standard_normal((48, 3, 4)).astype(np.float32),
+    }
+    return Tiny(config.model_dump(), sample)
+
+
 ROWS: dict[str, Callable[[], Tiny]] = {
     "answerer": answerer,
     "classifier": classifier,
     "tagger": tagger,
+    "glimpses": glimpses,
+    "painter": painter,
 }
 
 

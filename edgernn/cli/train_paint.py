@@ -1,0 +1,60 @@
+"""``edgernn train paint``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgernn.cli.choices import cell_names, completing, one_of, read_share
+from edgernn.cli.train_options import Asked, trains
+
+_data, _model, _loss = (
+    partial(typer.Option, rich_help_panel=panel)
+    for panel in ("The pictures", "The model", "The loss")
+)
+
+
+@trains("paint", minutes=6.0, batch=128, clip=5.0, weight_decay=0.0)
+def paint(
+    out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
+    data: Annotated[
+        str,
+        _data(help="A folder with a folder of pictures for each label, or npz; digits: built in."),
+    ] = "digits",
+    picture_size: Annotated[int, _data(help="Side of a picture, pixels.")] = 16,
+    data_seed: Annotated[int, _data(help="Of how digits are drawn, of what is held out.")] = 0,
+    validation_fraction: Annotated[
+        float, _data(parser=read_share, help="Share of your own pictures for validation.")
+    ] = 0.1,
+    noise: Annotated[int, _model(help="Numbers of noise that a step takes.")] = 8,
+    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
+    hidden: Annotated[int, _model(help="Width of the recurrent layer.")] = 128,
+    embedding: Annotated[int, _model(help="Width of what a label is encoded as.")] = 16,
+    paint_steps: Annotated[int, _loss(help="Steps of a picture.")] = 8,
+    inference: Annotated[
+        int, _loss(help="Width of the network that infers noise; it is not exported.")
+    ] = 128,
+    divergence: Annotated[float, _loss(help="Weight of the noise's divergence.")] = 1.0,
+) -> Asked:
+    """Train a network that paints a picture of a label step by step, from noise. Ctrl-C ends the
+    run cleanly; --resume goes on as if it had not stopped.
+    """
+    from edgernn.contract import validated
+    from edgernn.training.paint import PaintSetup
+    from edgernn.training.paint_examples import PaintData
+    from edgernn.training.paint_network import PaintModel
+    from edgernn.training.paint_objective import PaintOptions
+
+    found = validated(
+        PaintData,
+        source=data,
+        side=picture_size,
+        seed=data_seed,
+        validation_fraction=validation_fraction,
+    )
+    model = validated(PaintModel, noise=noise, cell=cell, hidden=hidden, embedding=embedding)
+    options = validated(PaintOptions, steps=paint_steps, inference=inference, divergence=divergence)
+    return found, validated(PaintSetup, model=model, options=options)

@@ -1,0 +1,115 @@
+"""From pictures with labels to the examples of a run of glimpses: cluttered digits, or the user's
+own pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from edgernn import storage
+from edgernn.contract import Record
+from edgernn.data.examples import TRAIN, VALIDATION, ExampleSet
+from edgernn.data.labelled.classes import classes_of, label_ids, split
+from edgernn.data.pictures.cluttered import Clutter, cluttered_digits
+from edgernn.data.pictures.digits import CLASSES as DIGIT_CLASSES
+from edgernn.data.pictures.labelled_pictures import read_labelled
+from edgernn.errors import UsageError
+from edgernn.families.examples import LENGTHS, TARGET
+from edgernn.families.glimpses import IMAGE, NOISE
+
+DIGITS = "digits"
+LABELS_KEY = "labels"  # of what is said of the examples
+_VALIDATION, _SAMPLE, _SAMPLE_BYTES = 2000, 512, 8 << 20  # pictures, pictures, bytes of them
+Tell = Callable[[str], None]
+Parts = Mapping[str, dict[str, np.ndarray]]
+
+
+class GlimpseData(Record):
+    """Where pictures come from.
+
+    Attributes:
+        source: ``digits``, a folder of folders, or an npz file; see ``labelled_pictures``.
+        pictures: how many are made of the digits to train on.
+        side: of a picture in pixels: of the canvas that digits lie on, or of the square that
+            picture files are stretched to.
+        pieces: of other digits that lie on a canvas.
+        validation_fraction: of the user's own pictures.
+        seed: of what is made, and of which pictures are held out.
+    """
+
+    source: str = DIGITS
+    pictures: int = Field(default=30_000, ge=1, le=10_000_000)
+    side: int = Field(default=Clutter.side, ge=16, le=1024)
+    pieces: int = Field(default=Clutter.pieces, ge=0, le=256)
+    validation_fraction: float = Field(default=0.1, gt=0, le=0.5)
+    seed: int = Field(default=0, ge=0)
+
+
+def make_examples(
+    data: GlimpseData, folder: Path, *, looks: int, tell: Tell
+) -> tuple[ExampleSet, dict[str, np.ndarray]]:
+    """Make the examples of a run in the new ``folder``, as ``GlimpseObjective`` has them.
+
+    Returns:
+        the examples, and a held-out sample of ``looks`` looks as ``GlimpsesFamily`` wants it.
+
+    Raises:
+        DataError: the pictures are missing, damaged or too few.
+        UsageError: the canvas is smaller than a digit.
+        UnavailableError: scikit-learn, or Pillow where pictures are files, is not installed.
+    """
+    if data.source == DIGITS:
+        parts, labels, source = _digits(data), DIGIT_CLASSES, "cluttered digits of scikit-learn"
+    else:
+        parts, labels, source = _own(data)
+    counts = ", ".join(f"{len(part[TARGET]):,} for {name}" for name, part in parts.items())
+    tell(f"{source}: pictures of {len(labels)} labels, {counts}")
+    made = ExampleSet.write(folder, parts, source=source, about={LABELS_KEY: list(labels)})
+    return made, _sample(made, looks)
+
+
+def _digits(data: GlimpseData) -> Parts:
+    clutter = Clutter(side=data.side, pieces=data.pieces)
+    if clutter.side < clutter.digit:
+        raise UsageError(
+            f"--picture-size is {clutter.side}, expected {clutter.digit} or more, the side of a "
+            "digit"
+        )
+    made = {}
+    for name, count in ((TRAIN, data.pictures), (VALIDATION, _VALIDATION)):
+        pictures, labels = cluttered_digits(name, count, clutter=clutter, seed=data.seed)
+        made[name] = {IMAGE: pictures, TARGET: labels}
+    return made
+
+
+def _own(data: GlimpseData) -> tuple[Parts, tuple[str, ...], str]:
+    path = Path(data.source)
+    found = read_labelled(path, side=data.side)
+    source = storage.as_utf8(path.resolve().name)
+    classes = classes_of(found.labels, source=source)
+    target = label_ids(found.labels, classes, source=source)
+    keys = [picture.tobytes() for picture in found.pictures]
+    train, held = split(
+        found.labels, keys, fraction=data.validation_fraction, seed=data.seed, source=source
+    )
+    parts = {
+        name: {IMAGE: found.pictures[rows], TARGET: target[rows]}
+        for name, rows in ((TRAIN, train), (VALIDATION, held))
+    }
+    return parts, tuple(classes), source
+
+
+def _sample(examples: ExampleSet, looks: int) -> dict[str, np.ndarray]:
+    part = examples.parts[VALIDATION]
+    most = min(_SAMPLE, max(1, _SAMPLE_BYTES // part[IMAGE][0].nbytes))
+    image = np.array(part[IMAGE][:most])
+    return {
+        IMAGE: image,
+        NOISE: np.zeros((len(image), looks, 2), np.float32),
+        LENGTHS: np.full(len(image), looks, np.int64),
+        TARGET: np.array(part[TARGET][:most]),
+    }
