@@ -103,7 +103,7 @@ class GlimpseObjective(Objective):
         advantage = better / (better.std(correction=0) + _LEAST_SPREAD)
         look = looks[place]
         away = (look.mean + look.noise).detach() - look.mean  # [B, 2]
-        likelihood = -away.square().sum(1) / (2 * spread**2)  # log, but for a constant
+        likelihood = -away.square().sum(1) / (2 * spread * spread)  # log, but for a constant
         chosen = -self.options.weight * (advantage * likelihood).mean()
         return chosen + _BASELINE_WEIGHT * (reward - expected).square().mean()
 
