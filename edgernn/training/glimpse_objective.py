@@ -98,7 +98,8 @@ class GlimpseObjective(Objective):
                 for look in looks[place:]
             ]
             reward = torch.stack(right).mean(0)  # [B]
-        expected = self.baseline(looks[place - 1].hidden.detach().float())[:, 0]  # [B]
+        hidden = looks[place - 1].hidden.detach().float()
+        expected: Tensor = self.baseline(hidden)[:, 0]  # [B]
         better = (reward - expected).detach()
         advantage = better / (better.std(correction=0) + _LEAST_SPREAD)
         look = looks[place]
