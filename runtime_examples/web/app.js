@@ -44,7 +44,12 @@ const SIMD = Uint8Array.of(
   11,
 );
 const WAIT_MS = 3000;
-const PANELS = { language: ['text-panel', startTextPanel], captioner: ['caption-panel', startCaptionPanel], answerer: ['ask-panel', startAskPanel] };
+// family → the panel's element and what starts it; a new panel is a file and a row
+const PANELS = {
+  language: ['text-panel', startTextPanel],
+  captioner: ['caption-panel', startCaptionPanel],
+  answerer: ['ask-panel', startAskPanel],
+};
 
 async function start() {
   if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD)) {

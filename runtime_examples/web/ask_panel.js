@@ -41,8 +41,9 @@ export function startAskPanel(engine) {
     look(pinned);
     const { probabilities } = heard[pinned];
     const [first] = best(probabilities);
-    const unknown = heard.some(({ known }) => !known) ? '; it does not know the words shown as ' + heard.find(({ known }) => !known).word : '';
-    tell(`Answer: ${names[first]}, ${percent(probabilities[first])}${unknown}.`);
+    const unknown = heard.find(({ known }) => !known);
+    const told = unknown ? `; it does not know the words shown as ${unknown.word}` : '';
+    tell(`Answer: ${names[first]}, ${percent(probabilities[first])}${told}.`);
   };
   const show = (pixels) => {
     [picture, heard, pinned] = [pixels, [], null];

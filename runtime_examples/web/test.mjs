@@ -1,5 +1,5 @@
-// End to end in headless Chromium: node test.mjs SPEC.json. A line of JSON per scenario, { name, ok, detail }; exit 1 where one
-// failed. SPEC says where the bundles are and what Python made of them; tests/runtime_examples/test_web.py writes it.
+// End to end in headless Chromium: node test.mjs SPEC.json [SCENARIO …], all of them by default. A line of JSON per scenario,
+// { name, ok, detail }; exit 1 where one failed. SPEC says where the bundles are and what Python made of them; tests/runtime_examples/test_web.py writes it.
 
 import { readFile } from 'node:fs/promises';
 
@@ -171,6 +171,30 @@ const SCENARIOS = {
     await page.click('#draw');
     await status(page, 'Caption: ');
   },
+  async 'a question about a picture has its answer, with its running scores'({ page, spec }) {
+    await openBundle(page, spec.asked.bundle);
+    await page.setInputFiles('#ask-picture', spec.picture);
+    await status(page, 'Ask something about the picture');
+    await page.fill('#question', spec.asked.question);
+    await page.press('#question', 'Enter');
+    await status(page, `^Answer: ${spec.asked.answer}, `);
+    equal(await page.locator('#ask-words button').allTextContents(), spec.asked.words);
+    equal(await answers(page), spec.asked.running.at(-1));
+    const last = await page.evaluate(() => document.getElementById('ask-view').toDataURL());
+    await page.locator('#ask-words button').first().focus();
+    equal(await answers(page), spec.asked.running[0]);
+    const first = await page.evaluate(() => document.getElementById('ask-view').toDataURL());
+    check(last !== first, 'each word has a map of its own');
+    await page.fill('#question', 'zebra');
+    await page.press('#question', 'Enter');
+    await error(page, 'knows no word of the question "zebra"');
+    await page.fill('#question', ' ');
+    await page.press('#question', 'Enter');
+    await error(page, 'there is no question');
+    await page.click('#ask-draw');
+    await status(page, 'Ask something about the picture');
+    await checkDevice(page);
+  },
   async 'what is no picture is refused'({ page, spec }) {
     await openBundle(page, spec.captions);
     await page.setInputFiles('#picture', { name: 'note.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
@@ -223,7 +247,7 @@ const SCENARIOS = {
   },
   async 'fits a phone, every control has a name, nothing is loaded from elsewhere'({ page, spec, url, requests, complaints }) {
     await page.setViewportSize({ width: 390, height: 800 });
-    for (const name of [spec.text, spec.captions]) {
+    for (const name of [spec.text, spec.captions, spec.asked.bundle]) {
       await openBundle(page, name);
       check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is as wide as the screen`);
     }
@@ -253,6 +277,12 @@ async function error(page, said) {
     });
 }
 
+/** The answers as they are shown: each name with its share. */
+async function answers(page) {
+  const rows = await page.locator('#answers li').allTextContents();
+  return rows.map((row) => row.replace(/\s+/g, ' ').trim());
+}
+
 function pixels(page) {
   return page.evaluate(() => document.getElementById('view').toDataURL());
 }
@@ -273,7 +303,9 @@ async function play(browser, scenario, spec) {
 
 const spec = JSON.parse(await readFile(process.argv[2], 'utf8'));
 const browser = await launch();
+const wanted = process.argv.slice(3);
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
+  if (wanted.length && !wanted.includes(name)) continue;
   const result = await play(browser, scenario, spec);
   if (!result.ok) process.exitCode = 1;
   process.stdout.write(`${JSON.stringify({ name, ...result })}\n`);

@@ -17,11 +17,13 @@ import frame_bundle
 import host_cases
 import numpy as np
 import pytest
+from family_networks import export_tiny
 from PIL import Image
 
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.sessions import compiler
+from edgernn.writing.answers import Answerer
 from edgernn.writing.captions import CaptionWriter
 from edgernn.writing.text import write_text
 
@@ -71,6 +73,19 @@ def _of_words(bundle: Path) -> dict[str, Any]:
     made = write_text(bundle, "the quick", **{**options, "length": 10})["tokens"]
     texts = [tokenizer.decode([*prompt, *made[:count]]) for count in (5, 10)]
     return {**options, "prompt": " the  quick ", "texts": texts}
+
+
+def _asked(bundle: Path, picture: Path) -> dict[str, Any]:
+    """A question about a picture, and what is answered after each of its words."""
+    question = "What colour, is the small star?"
+    with Answerer(bundle) as answerer:
+        found = answerer.ask(answerer.look(picture), question)
+    running = [
+        [f"{found.labels[at]} {row[at]:.1%}".replace("%", " %") for at in np.argsort(-row)]
+        for row in found.running
+    ]
+    said = {"question": question, "words": list(found.words), "answer": found.best(1)[0][0]}
+    return {**said, "bundle": bundle.name, "running": running}
 
 
 def _compiled(checkpoint: Path, folder: Path) -> dict[str, Any] | None:
@@ -191,6 +206,7 @@ def spec(
     Image.fromarray(picture).save(folder / "picture.png")
     with CaptionWriter(captions) as writer:
         caption = writer.write(folder / "picture.png", beam=1).text
+    asked = export_tiny("answerer", folder / "asked", to=["onnx"], steps=8)
     damaged = _damaged(folder / "damaged", text)
     return {
         "compiled": _compiled(checkpoint_folder, folder / "compiled"),
@@ -200,6 +216,7 @@ def spec(
             str(captions),
             str(pairs),
             str(words),
+            str(asked),
             str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
             _damage(text, folder / "integers-first", _turn_artifacts),
@@ -208,6 +225,7 @@ def spec(
         "text": "text",
         "learned": "learned",
         "captions": "captions",
+        "asked": _asked(asked, folder / "picture.png"),
         "pairs": "pairs",
         "words": "words",
         "of_words": _of_words(words),

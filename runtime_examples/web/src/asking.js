@@ -19,8 +19,8 @@ export function answersOf(model) {
  *
  * @param image a tensor uint8 [1, height, width, channels] (RGB, the whole picture resized to that square)
  * @param question words
- * @returns [{ word, known, probabilities, attention }], one of each word: Float64Array [answers] after it; Float32Array [regions],
- *   row by row, or null without attention
+ * @returns [{ word, known, probabilities, attention }], one of each word: Float64Array [answers] after it; Float32Array
+ *   [regions], row by row, or null without attention
  */
 export async function ask(model, tokenizer, image, question) {
   const ids = tokenizer.encode(question);

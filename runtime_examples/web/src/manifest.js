@@ -69,7 +69,8 @@ function manifestOf(version) {
     provenance: [object({}, { parameters: [whole(), null] }), {}],
   };
   if (version === 1) return object({ ...required, decoding: DECODING, tokenizer: TOKENIZER }, optional);
-  return object(required, { ...optional, decoding: [DECODING, null], tokenizer: [TOKENIZER, null], labels: [table(NAME, list(text())), {}] });
+  const second = { decoding: [DECODING, null], tokenizer: [TOKENIZER, null], labels: [table(NAME, list(text())), {}] };
+  return object(required, { ...optional, ...second });
 }
 
 /** Return the manifest in a file's bytes (Uint8Array), with its defaults filled in; `place` names the bundle in messages. */
