@@ -112,8 +112,13 @@ def _concatenate(model: AskModel) -> Layers:
 
 
 def _multiply(model: AskModel) -> Layers:
+    return _product(model, _VECTOR)
+
+
+def _product(model: AskModel, seen: str) -> Layers:
+    """The question chooses what counts of what was seen."""
     return [
-        _layer("seen", "linear", _VECTOR, width=model.joint, activation="tanh"),
+        _layer("seen", "linear", seen, width=model.joint, activation="tanh"),
         _layer("asked", "linear", "question", width=model.joint, activation="tanh"),
         _layer("joined", "multiply", "asked", "seen"),
     ]
@@ -126,7 +131,7 @@ def _attention(model: AskModel) -> Layers:
         _layer("reasoning", "recurrent", "both", cell=model.cell, hidden=model.hidden),
         _layer("found", "concat", "reasoning", "look"),
         _layer("some", "dropout", "found", share=model.dropout),
-        _layer("joined", "linear", "some", width=model.joint, activation="relu"),
+        *_product(model, "some"),
     ]
 
 
