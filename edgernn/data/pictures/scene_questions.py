@@ -16,6 +16,7 @@ from edgernn.data.pictures.scene_paint import COLOURS
 COLOUR, SHAPE, COUNT, PRESENCE, PLACE = KINDS = ("colour", "shape", "count", "presence", "place")
 _COUNTS = ("0", "1", "2")
 _SIDES = ("left", "right", "above", "below")
+_SIDE_WORDS = {"left": "left", "right": "right", "above": "upper", "below": "lower"}
 _PLACES = ("top left", "top right", "middle", "bottom left", "bottom right")
 ANSWERS = (*COLOURS, *SHAPES, *_COUNTS, "yes", "no", *_SIDES, *_PLACES)
 Kinds = frozenset[tuple[str, str]]  # pairs of a colour and a shape
@@ -42,12 +43,11 @@ class Question:
 def all_questions(scene: Scene) -> Iterator[Question]:
     """Yield every question that can be asked about a scene."""
     for thing in scene.things:
-        if _alone(scene, shape=thing.shape):
-            text = f"what colour is the {thing.shape}"
-            yield Question(COLOUR, text, thing.colour, _pairs(thing))
-        if _alone(scene, colour=thing.colour):
-            text = f"what shape is the {thing.colour} thing"
-            yield Question(SHAPE, text, thing.shape, _pairs(thing))
+        others = [f"{word} thing".strip() for word in _words_apart(scene, thing)]
+        for name in [thing.shape] * _alone(scene, shape=thing.shape) + others:
+            yield Question(COLOUR, f"what colour is the {name}", thing.colour, _pairs(thing))
+        for name in [f"{thing.colour} thing"] * _alone(scene, colour=thing.colour) + others:
+            yield Question(SHAPE, f"what shape is the {name}", thing.shape, _pairs(thing))
     yield from _counts(scene)
     yield from _presences(scene)
     yield from _places(scene)
@@ -131,6 +131,19 @@ def _names(scene: Scene, thing: Thing) -> Iterator[str]:
     if _alone(scene, colour=thing.colour):
         yield f"{thing.colour} thing"
     yield f"{thing.colour} {thing.shape}"
+
+
+def _words_apart(scene: Scene, thing: Thing) -> Iterator[str]:
+    """Yield the words that tell a thing from the other by neither colour nor shape: its size where
+    that is another, and its side; no word where it is alone.
+    """
+    others = [other for other in scene.things if other is not thing]
+    if not others:
+        yield ""
+    for other in others:
+        if thing.size != other.size:
+            yield thing.size
+        yield _SIDE_WORDS[_side(thing.box, other.box)]
 
 
 def _pairs(*things: Thing) -> Kinds:

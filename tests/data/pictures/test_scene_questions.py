@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +31,8 @@ def test_two_things_are_asked_about_as_they_stand() -> None:
     found = answers(Scene((thing("red", "star", LEFT), thing("orange", "cross", RIGHT)), GROUND))
     assert found["what colour is the star"] == "red"
     assert found["what shape is the orange thing"] == "cross"
+    assert found["what colour is the right thing"] == "orange"
+    assert "what colour is the small thing" not in found, "both are small"
     assert found["how many things are there"] == "2"
     assert found["how many crosses are there"] == "1"
     assert found["how many blue things are there"] == "0"
@@ -51,12 +55,18 @@ def test_a_thing_is_named_by_what_it_alone_has() -> None:
 
 def test_one_thing_has_a_place() -> None:
     found = answers(Scene((thing("blue", "circle", Box(0.7, 0.1, 0.9, 0.3)),), GROUND))
+    assert found["what colour is the thing"] == "blue"
     assert found["where is the blue circle"] == found["where is the circle"] == "top right"
 
 
 def test_above_and_below() -> None:
     high, low = Box(0.4, 0.1, 0.6, 0.3), Box(0.5, 0.6, 0.7, 0.8)
-    found = answers(Scene((thing("blue", "star", high), thing("red", "cross", low)), GROUND))
+    large = replace(thing("red", "cross", low), size="large")
+    found = answers(Scene((thing("blue", "star", high), large), GROUND))
+    assert (
+        found["what shape is the upper thing"] == found["what shape is the small thing"] == "star"
+    )
+    assert found["what colour is the large thing"] == "red"
     assert found["where is the star seen from the cross"] == "above"
     assert found["where is the cross seen from the star"] == "below"
 
