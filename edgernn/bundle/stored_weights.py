@@ -19,7 +19,8 @@ class StoredWeight:
     Attributes:
         name: of the layer, with dots, as in the model (``recurrent.layers.0.from_hidden``).
         shape: of the float32 weight.
-        dtype: as stored: ``float32``, ``float16``, ``int8``, ``int4``, ``palettized4``.
+        dtype: as stored: ``float32``, ``float16``, ``int8``, ``int4``, ``palettized4``;
+            ``int2`` of three values a row and ``int1`` of two, packed in C.
         block_size: how many values share one scale; 0 where there are no such blocks.
         float32_bytes: what it takes in float32.
         bytes: what it takes in the file: integers, scales and palettes together.

@@ -18,6 +18,7 @@ import numpy as np
 from edgernn.errors import UsageError
 
 BITS = (8, 4)
+FEW_STORED = 4  # bits in which a graph keeps values of which a row has two or three
 BLOCK_SIZES = (16, 32, 64, 128, 256)  # what onnxruntime's MatMulNBits takes
 _CANDIDATES = np.linspace(
     0.7, 1.0, 13, dtype=np.float32
@@ -98,6 +99,27 @@ def quantize_matrix(
         else:
             integers[:, block] = _rounded_in_turn(left, at, scales[:, block], bits, spread)
     return Blocks(integers, scales, bits, columns)
+
+
+def few_valued(weight: np.ndarray) -> Blocks | None:
+    """Return ``weight``, float ``[N, K]``, as it is, in blocks whose values are plus and minus a
+    scale and zero, as 4-bit integers -1, 0 and 1: of the fewest bytes; None where there are none.
+    """
+    rows = np.asarray(weight, np.float32)
+    columns = rows.shape[1]
+
+    def stored(size: int) -> tuple[int, int]:
+        blocks = -(-columns // size)
+        return blocks * (size * FEW_STORED // 8 + rows.itemsize), -size
+
+    for size in sorted(BLOCK_SIZES, key=stored):
+        blocks = -(-columns // size)
+        whole = np.pad(rows, ((0, 0), (0, blocks * size - columns))).reshape(-1, blocks, size)
+        scales = np.abs(whole).max(2)  # [N, blocks]
+        integers = np.sign(whole).astype(np.int8)
+        if np.isfinite(scales).all() and np.array_equal(integers * scales[:, :, None], whole):
+            return Blocks(integers, scales, FEW_STORED, columns)
+    return None
 
 
 def round_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ class Recipe:
         layers: by layer, by its name with dots (``recurrent.layers.0.from_hidden``).
         hessians: by layer, the mean of ``x xᵀ`` over its inputs on calibration data; see
             ``blocks.quantize_matrix``.
+        few: the layers whose matrices have two or three values a row and are stored as they are.
         folded: whether the embedding goes into a table of gate pre-activations with the first
             layer's input weights; None leaves it to the model's size.
     """
@@ -36,6 +37,7 @@ class Recipe:
     default: Rounding
     layers: Mapping[str, Rounding] = field(default_factory=dict)
     hessians: Mapping[str, np.ndarray] = field(default_factory=dict)
+    few: frozenset[str] = frozenset()
     folded: bool | None = None
 
     def rounding(self, layer: str, columns: int) -> Rounding:

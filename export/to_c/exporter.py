@@ -23,6 +23,7 @@ from edgernn.errors import ContractError, UsageError
 from edgernn.export.base import Exporter
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.export.source import Source
+from edgernn.export.to_c.few_layers import few_layers
 from edgernn.export.to_c.front import refuse_open
 from edgernn.export.to_c.generator import VERSION, generate
 from edgernn.export.to_c.loops import c_name
@@ -31,7 +32,7 @@ from edgernn.export.to_onnx.quantize import quantize_graph
 from edgernn.export.to_onnx.smallest import SAFE, SEARCHED, Files, smallest_recipe
 from edgernn.export.to_onnx.tracing import finish, step_graph, trace
 from edgernn.export.to_onnx.weights import weight_table
-from edgernn.formats.c import ACTIVATIONS, C
+from edgernn.formats.c import ACTIVATIONS, FEW, C
 from edgernn.models.family import RecurrentModel
 from edgernn.sessions.c_folder import CONTRACT, GRAPH, OPTIONS
 
@@ -53,6 +54,7 @@ _RECIPES = {
     "w8a8": _EIGHT,
     "w8a7": _EIGHT,
     "w4a8": _FOUR,
+    **dict.fromkeys(FEW, _EIGHT),
     SEARCHED: Recipe(SAFE),
 }
 FORMS = {name: Form(_RECIPES[name], activations) for name, activations in ACTIVATIONS.items()}
@@ -103,10 +105,11 @@ class CExporter(Exporter):
         if form is None:
             model_proto = _graph(model, file_contract)
         else:
-            model_proto = self._rounded(model, file_contract, form.recipe)
+            most = FEW.get(C.precision_of(file_contract.graph, precision))
+            model_proto = self._rounded(model, file_contract, form.recipe, most)
         finish(model_proto, file_contract)
         _write_folder(model_proto, path, file_contract, options=options)
-        return weight_table(model_proto)
+        return weight_table(model_proto, activations=options.activations)
 
     def _options(self, activations: int) -> Options:
         try:
@@ -115,15 +118,19 @@ class CExporter(Exporter):
             raise UsageError(str(error)) from error
 
     def _rounded(
-        self, model: RecurrentModel, file_contract: FileContract, own: Recipe
+        self, model: RecurrentModel, file_contract: FileContract, own: Recipe, most: int | None
     ) -> onnx.ModelProto:
-        """Return the graph with its matrices rounded to integers."""
+        """Return the graph with its matrices rounded to integers; ``most`` bits of the recurrent
+        ones, which stay as they are.
+        """
         compression = self.compression
         recipe = compression.recipe or own
         if compression.block_size is not None:
             default = Rounding(recipe.default.bits, compression.block_size)
             recipe = replace(recipe, default=default)
         model_proto, recipe = step_graph(model, file_contract, recipe, feeds=compression.feeds)
+        if most is not None:
+            recipe = replace(recipe, few=few_layers(model_proto, most))
         quantize_graph(model_proto, recipe)
         return model_proto
 

@@ -7,18 +7,23 @@ panels of 16 rows, which every set of instructions takes as it is::
 
 in which the sums are there where activations are made unsigned by some machines. A line of 8-bit
 weights holds 4 values of each row, one behind the other. A line of 4-bit weights holds 8: in byte j
-of a row the value j in the low half, the value j + 4 in the high half, 8 standing for 0.
+of a row the value j in the low half, the value j + 4 in the high half, 8 standing for 0. A line of
+1-bit weights holds 32, a bit that is set standing for -1 and else for 1; one of 2 bits holds 16, of
+whose bits the low one stands for 1 and the high one for -1. Both begin in the low bits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from edgernn.parity.structure.few_values import few_bits
 
 PANEL = 16  # rows of a panel of integers
 LINE = 64  # bytes
 WIDTHS = (64, 32)  # rows of a panel of floats
+_PER_LINE = {8: 4, 4: 8, 2: 16, 1: 32}  # bits → values of each row in a line
 _FILLED = 16  # how many integers of a vector machines load at once
 
 
@@ -46,7 +51,7 @@ class IntegerMatrix:
     Attributes:
         integers: int8 ``[N, K]``.
         scales: float32 ``[N, blocks]``.
-        bits: 8 or 4.
+        bits: 8 or 4; 2 where they are -1, 0 and 1; 1 where they are -1 and 1.
         block: how many values along K share a scale.
     """
 
@@ -68,12 +73,17 @@ class IntegerMatrix:
     @property
     def per_line(self) -> int:
         """How many values along K a line holds of each row."""
-        return 4 if self.bits == 8 else 8
+        return _PER_LINE[self.bits]
 
     @property
     def row_bytes(self) -> int:
         """How many bytes a row of a table takes."""
         return self.depth if self.bits == 8 else padded(self.depth, 2) // 2
+
+    def packed_for(self, activations: int) -> IntegerMatrix:
+        """Return it in as few bits as its integers need, multiplied with so many bits."""
+        bits = few_bits(self.integers, self.bits, activations)
+        return self if bits == self.bits else replace(self, bits=bits)
 
     def panel_bytes(self, sums: bool) -> int:
         """Return how many bytes a panel takes."""
@@ -107,6 +117,10 @@ class IntegerMatrix:
         lines = filled.reshape(PANEL, -1, across).transpose(1, 0, 2)  # [lines, 16, 4 or 8]
         if self.bits == 8:
             return lines.tobytes()
+        if self.bits < 4:
+            signs = [lines < 0] if self.bits == 1 else [lines > 0, lines < 0]
+            flags = np.stack(signs, -1).reshape(-1, PANEL, 32)
+            return bytes(np.packbits(flags, axis=-1, bitorder="little").tobytes())
         raised = (lines + 8).astype(np.uint8)
         return bytes((raised[:, :, :4] | raised[:, :, 4:] << 4).tobytes())
 

@@ -19,7 +19,8 @@ def quantised(program: Program) -> Program:
         if not (isinstance(node, Product) and isinstance(node.matrix, IntegerMatrix)):
             nodes.append(node)
             continue
-        own = _quantise(node, node.matrix, program.activations)
+        matrix = node.matrix.packed_for(program.activations)
+        own = _quantise(node, matrix, program.activations)
         key = (own.segments, own.levels)
         if key not in made:
             made[key] = own
@@ -27,7 +28,7 @@ def quantised(program: Program) -> Program:
         first = made[key]
         nodes.append(
             IntegerProduct(
-                node.out, first.out, first.unit, node.matrix, program.activations, bias=node.bias
+                node.out, first.out, first.unit, matrix, program.activations, bias=node.bias
             )
         )
     return program.with_nodes(nodes)

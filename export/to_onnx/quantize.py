@@ -17,7 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edgernn.errors import UsageError
-from edgernn.export.rounding.blocks import Blocks, quantize_matrix
+from edgernn.export.rounding.blocks import Blocks, few_valued, quantize_matrix
 from edgernn.export.rounding.recipe import Recipe, Rounding
 from edgernn.parity.structure.stored_onnx import RECURRENT
 
@@ -171,7 +171,8 @@ def _product(
     layer = layer_name(node)
     rounding = recipe.rounding(layer, matrix.shape[1])
     hessian = recipe.hessians.get(layer) if rounding.bits < NEAREST_BITS else None
-    blocks = _blocks(node.input[1], matrix, rounding, rounded, hessian)
+    blocks = few_valued(matrix) if layer in recipe.few else None
+    blocks = blocks or _blocks(node.input[1], matrix, rounding, rounded, hessian)
     integers, scales = store_integers(
         model_proto, layer, blocks.packed(), blocks.scales.reshape(-1)
     )
@@ -183,8 +184,8 @@ def _product(
         domain=DOMAIN,
         K=matrix.shape[1],
         N=matrix.shape[0],
-        bits=rounding.bits,
-        block_size=rounding.block_size,
+        bits=blocks.bits,
+        block_size=blocks.block_size,
         accuracy_level=_INTEGER_PRODUCTS,
     )
 

@@ -248,7 +248,7 @@ def test_generate_runs_where_nothing_heavy_is_installed(
             ["train", "text", "--data", "short.txt", "--out", "r", "--cell", "lstn"],
             "cell is 'lstn': expected one of lstm",
         ),
-        (["train", "text", "--data", "short.txt", "--out", "r", "--layers", 6], "layers is 6"),
+        (["train", "text", "--data", "short.txt", "--out", "r", "--layers", 257], "layers is 257"),
         (
             ["train", "text", "--data", "short.txt", "--out", "r", "--steps", 0],
             "--steps is 0, expected above 0",

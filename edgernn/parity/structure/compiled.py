@@ -51,4 +51,4 @@ class CompiledStructure(StructureReader):
 
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``: what the graph holds, of which the weights are made."""
-        return weight_table(self._graph)
+        return weight_table(self._graph, activations=self._activations)

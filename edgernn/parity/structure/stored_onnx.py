@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 
 from edgernn.bundle.stored_weights import FROM_STATE, OTHERS, StoredWeight
+from edgernn.parity.structure.few_values import WIDE, few_bits, unpacked
 from edgernn.sessions.ort.graph import OnnxGraph, OnnxNode, OnnxTensor
 
 _PRODUCT, _LOOKUP = "MatMulNBits", "GatherBlockQuantized"
@@ -36,13 +37,16 @@ Constants = Mapping[str, OnnxTensor]
 Found = dict[tuple[str, ...], StoredWeight]
 
 
-def weight_table(graph: OnnxGraph) -> tuple[StoredWeight, ...]:
+def weight_table(graph: OnnxGraph, *, activations: int | None = None) -> tuple[StoredWeight, ...]:
     """Return every matrix, table and kernel of ``graph`` and its sub-graphs, and what is left as
     one last entry.
+
+    ``activations`` are the bits of what C multiplies with, which is generated from the graph and
+    packs matrices of few values; None of a file that is run as it is.
     """
     found: Found = {}
     constants: dict[str, OnnxTensor] = {}
-    _collect(graph, constants, found)
+    _collect(graph, constants, found, activations or 0)
     named = {name for names in found for name in names}
     left = {id(tensor): tensor for name, tensor in constants.items() if name not in named}.values()
     rest, halves = (
@@ -53,7 +57,9 @@ def weight_table(graph: OnnxGraph) -> tuple[StoredWeight, ...]:
     return (*found.values(), others) if rest else tuple(found.values())
 
 
-def _collect(graph: OnnxGraph, constants: dict[str, OnnxTensor], found: Found) -> None:
+def _collect(
+    graph: OnnxGraph, constants: dict[str, OnnxTensor], found: Found, activations: int
+) -> None:
     """Add what ``graph`` stores; constants go by the name under which nodes read them, one in
     float16 by its cast's.
     """
@@ -65,12 +71,13 @@ def _collect(graph: OnnxGraph, constants: dict[str, OnnxTensor], found: Found) -
         if node.domain and node.op in {_PRODUCT, _LOOKUP}:
             stored = (node.inputs[1 if node.op == _PRODUCT else 0], node.inputs[2])
             if all(name in constants for name in stored):
-                found.setdefault(stored, _quantised(node, [constants[name] for name in stored]))
+                held = [constants[name] for name in stored]
+                found.setdefault(stored, _quantised(node, held, activations))
             continue
         for name, weight in _float_weights(node, index, constants):
             found.setdefault((name,), weight)
         for inner in node.graphs():
-            _collect(inner, constants, found)
+            _collect(inner, constants, found, activations)
 
 
 def _layer_name(node: OnnxNode) -> str:
@@ -81,11 +88,16 @@ def _layer_name(node: OnnxNode) -> str:
     return ".".join(parts) or node.name
 
 
-def _quantised(node: OnnxNode, stored: list[OnnxTensor]) -> StoredWeight:
+def _quantised(node: OnnxNode, stored: list[OnnxTensor], activations: int) -> StoredWeight:
     attributes = node.attributes
     size, bits = sum(map(_bytes, stored)), attributes.get("bits", 4)
     if node.op == _PRODUCT:
-        shape, touched = (attributes["N"], attributes["K"]), size
+        shape = (attributes["N"], attributes["K"])
+        if activations == WIDE and bits == 4:
+            held = stored[0].values().reshape(shape[0], -1)
+            bits = few_bits(unpacked(held, shape[1]), bits, activations)
+            size = size if bits == 4 else _bytes(stored[1]) + shape[0] * -(-shape[1] * bits // 8)
+        touched = size
     else:
         rows = stored[0].shape[0]
         shape, touched = (rows, stored[0].shape[1] * 8 // bits), size // rows

@@ -26,6 +26,7 @@ _ARM_8_7 = tuple(file.format("8_8") for file in _ARM_8_8)
 _ARM_4_16 = (*_CORTEX_M, "dsp/panel_4.c", *_NEON)
 _ARM_4_8 = (*_CORTEX_M, "dsp/panel_4.c", "neon/dot_{}.c", *_NEON)
 _WASM_8, _WASM_4 = (("wasm/lines_8.c", "wasm/panel.c"), ("wasm/lines_4.c", "wasm/panel.c"))
+_FEW = ("portable/panel_{}.c", "product.c")
 FILES = {  # name → its files
     "quantise_16": ("portable/quantise.c", "portable/round_16.c"),
     "quantise_8": ("portable/quantise.c", "portable/round_8.c"),
@@ -39,6 +40,8 @@ FILES = {  # name → its files
         *_WASM_8,
         *_PANEL_8,
     ),
+    "product_1_16": (_FEW[0].format(1), _FEW[1]),
+    "product_2_16": (_FEW[0].format(2), _FEW[1]),
     "product_4_16": (*_X86_4, *_ARM_4_16, *_WASM_4, *_PANEL_4),
     "product_4_8": (*_X86_4, *_ARM_4_8, "wasm/relaxed_4_8.c", *_WASM_4, *_PANEL_4),
 }
