@@ -25,6 +25,8 @@ _COLUMNS, _SHADE = 6, 0.75  # panels in a row; how dark what was not looked at g
 _PANEL, _NARROWEST, _LOWEST, _TITLE = 1.75, 1.2, 0.3, 0.3
 # points at most; a letter's width as a share of them; letters of a word
 _LETTERS, _LETTER_WIDTH, _LONGEST = 13.0, 0.7, 24
+# inches of a character of a text that was read or written; of the axes
+_CELL, _BESIDE = 0.22, 0.9
 _TRAIN, _VALIDATION, _BEST = "#8da9c4", "#c1440e", "#134074"
 _MARKERS = "osD^vP*X<>"  # shapes: told apart without colour
 _SHADES = ("#0b2545", "#c1440e", "#8da9c4")  # and these as dark, middling and light grey
@@ -257,6 +259,40 @@ def attention_map(
         if light is not None:
             axes.imshow(_shade(light), extent=extent, interpolation="bilinear")
     _save(figure, path)
+
+
+def text_attention(source: str, written: str, attention: np.ndarray, path: Path) -> None:
+    """Draw where a translator looked: a row for each character that it wrote, a column for each
+    that it read, dark where it looked.
+
+    Args:
+        source: S characters.
+        written: N of them.
+        attention: ``[N, S]``, each row summing to 1.
+        path: the picture to write.
+
+    Raises:
+        StorageError: the file cannot be written.
+        UnavailableError: matplotlib is not installed.
+    """
+    figure = _figure(
+        max(_CELL * len(source), _NARROWEST) + _BESIDE, max(_CELL * len(written), _LOWEST) + _BESIDE
+    )
+    axes = figure.subplots()
+    axes.imshow(attention.reshape(len(written), len(source)), cmap="Blues", vmin=0, vmax=1)
+    axes.xaxis.tick_top()
+    for place, text in ((axes.xaxis, source), (axes.yaxis, written)):
+        place.set_ticks(range(len(text)), [_shown(character) for character in text])
+    axes.tick_params(length=0, labelfontfamily="monospace")
+    axes.set_xlabel("read", loc="left")
+    axes.xaxis.set_label_position("top")
+    axes.set_ylabel("written", loc="top")
+    _save(figure, path)
+
+
+def _shown(character: str) -> str:
+    """Return a character as an axis shows it, taken for what it is."""
+    return {" ": "␣", "$": r"\$"}.get(character, character)
 
 
 def _panel(picture: np.ndarray) -> tuple[float, float]:

@@ -31,6 +31,7 @@ from edgernn.cli import (
     streams,
     tag,
     train,
+    translate,
 )
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.cli.signals import unwinding
@@ -60,6 +61,7 @@ app.command("import")(import_command.import_checkpoint)
 app.command("export")(bundle_commands.export)
 app.command("verify")(bundle_commands.verify)
 app.command("generate")(generate.generate)
+app.command("translate")(translate.translate)
 app.command("caption")(caption.caption)
 app.command("ask")(ask.ask)
 app.command("tag")(tag.tag)

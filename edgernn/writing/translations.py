@@ -1,0 +1,121 @@
+"""Translations from a bundle: open both graphs once, then one call a text."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgernn.bundle import Bundle
+from edgernn.data.pictures.caption_ids import caption_text
+from edgernn.data.text.tokenizer import OnUnknown
+from edgernn.decoding.beam import Hypothesis
+from edgernn.decoding.captions import search_caption
+from edgernn.errors import DataError
+from edgernn.sessions.model import choose_model
+from edgernn.writing.command import refuse_other
+from edgernn.writing.text import open_tokenizer
+
+_WIDEST = 1000  # beams
+
+
+@dataclass(frozen=True, eq=False)
+class Translation:
+    """The translation of one text.
+
+    Attributes:
+        source: as the model read it.
+        text: what it wrote.
+        hypothesis: ids, log-probability, score, and what the step graph gave beside the logits.
+        attention: ``[N, S]``, where the model looked for each of the N characters that it wrote,
+            each row summing to 1; None without attention.
+    """
+
+    source: str
+    text: str
+    hypothesis: Hypothesis
+    attention: np.ndarray | None
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what a line of JSON says of it."""
+        found = self.hypothesis
+        return {
+            "source": self.source,
+            "translation": self.text,
+            "score": found.score,
+            "log_probability": found.log_probability,
+            "finished": found.finished,
+        }
+
+
+class TranslationWriter:
+    """A translator's bundle, opened; a context manager.
+
+    Args:
+        source: the path of a bundle, or an opened one, which stays open.
+        artifact: the step file to use, by its path or its format; default the first that runs here.
+        trust: see ``open_session``.
+
+    Attributes:
+        artifact: the step file in use.
+        has_attention: whether translations say where the model looked.
+
+    Raises:
+        BundleError, ContractError, UnavailableError: see errors.py.
+        UsageError: the bundle is no translator, or has no such step file.
+    """
+
+    def __init__(
+        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
+    ) -> None:
+        bundle = Bundle.open(source, trust=trust)
+        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
+        self._opened: AbstractContextManager[Bundle] = opened
+        own = opened.__enter__()
+        refuse_other(own, "translate")
+        self.artifact, self._model = choose_model(own, artifact)
+        self._tokenizer = open_tokenizer(own)
+        self._decoding = own.manifest.decoding_defaults
+        self._attention = own.manifest.contract.step.attention
+        self.has_attention = self._attention is not None
+
+    def __enter__(self) -> TranslationWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+
+    def write(self, text: str, *, beam: int = 1, on_unknown: OnUnknown = "error") -> Translation:
+        """Write the translation of a text: greedily, or by a beam search.
+
+        Args:
+            text: to read; white space around it is left out.
+            beam: beams of the search; 1 is greedy.
+            on_unknown: see ``Tokenizer.encode``.
+
+        Raises:
+            DataError: the text is empty, or has a character that the model lacks.
+            UsageError: it is longer than the file takes.
+        """
+        ids = self._tokenizer.encode(text.strip(), on_unknown=on_unknown)
+        if not len(ids):
+            raise DataError(
+                f"the text {text!r} has no character that the model knows; give another text"
+            )
+        seen = self._model.seen(ids[None])  # [1, S]
+        found = search_caption(self._model, seen, self._decoding, beam=min(beam, _WIDEST))
+        looked = None
+        if self._attention is not None:  # a file of a fixed size is padded
+            looked = found.outputs[self._attention.name].reshape(len(found.tokens), -1)
+            looked = looked[:, : len(ids)]
+        written = caption_text(self._tokenizer, found.tokens, self._decoding)
+        return Translation(self._tokenizer.decode(ids), written, found, looked)
