@@ -21,7 +21,7 @@ EXACT = "exact"  # the share of texts that are written as the target is, to the 
 
 class TranslateObjective(Objective):
     """The batch holds ``source [N, S]``, 0 after the end of each, and ``target [N, T]``, from
-    <start> to <end>, then 0.
+    start to end, then 0.
 
     ``encode`` reads a source once, and all steps over a target are one call: no step feeds back
     what attention found, so that is what one step after another gives.
@@ -72,7 +72,7 @@ class TranslateObjective(Objective):
         return outputs[scores].float().transpose(1, 2), target[:, 1:]
 
     def _written(self, network: Network, source: Tensor) -> Tensor:
-        """Return the greedy translations ``[N, T]`` up to <end>, then 0."""
+        """Return the greedy translations ``[N, T]`` up to the end, then 0."""
         scores = network.config.contract().step.text_scores.name
         contexts, state = begin(network, {SOURCE: source}, len(source))
         token = torch.full((len(source), 1), START_ID, device=source.device)

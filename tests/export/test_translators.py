@@ -58,7 +58,7 @@ def test_files_of_fixed_sizes_are_narrowed(tmp_path: Path) -> None:
     assert {artifact.narrowing.axes["source"] for artifact in bundle.manifest.artifacts} == {ROOM}
     assert verify_bundle(bundle, steps=16).passed
     header = bundle.path("c/text/captions.h").read_text()
-    assert f"float out_source_mask[{ROOM}];" in header
+    assert f"int64_t out_source_mask[{ROOM}];" in header
 
 
 @pytest.mark.parametrize(

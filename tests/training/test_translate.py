@@ -55,7 +55,7 @@ def test_a_run_leaves_a_checkpoint_of_its_family(
     train_examples(kind_of("translate"), data, out, options=options(60), setup=setup, device="cpu")
     loaded = checkpoint.load(out)
     family = family_of(loaded.model.family)
-    assert family.word == "translator" and loaded.text_tokenizer.kind == "marked"
+    assert family.word == "translator" and loaded.text_tokenizer.kind == "char"
     assert family.sample_problem(loaded.evaluation, loaded.model.config.contract()) == ""
     assert loaded.model.config.decoding(None).length == 6  # three characters, two marks, and room
     assert loaded.training["validation_loss"] < 5 * np.log(11)  # of guessing every character

@@ -1,5 +1,8 @@
 """Pairs as the ids that a translator reads and writes: one vocabulary of characters for both
-sides, after <pad>, which is 0, <start> and <end>.
+sides, after three that mark padding, whose id is 0, the start and the end.
+
+The marks are characters, too, which stand for control characters and which no text has: so the
+vocabulary is one of kind char, as every host reads it.
 """
 
 from __future__ import annotations
@@ -12,22 +15,32 @@ import numpy.typing as npt
 from edgernn.contract import Decoding
 from edgernn.data.pairs.pairs import Pair
 from edgernn.data.text.given_vocabulary import of_characters
-from edgernn.data.text.token_kinds import MARKS
 from edgernn.data.text.tokenizer import OnUnknown, Tokenizer
+from edgernn.errors import DataError
 
+MARKS = ("\u2400", "\u2402", "\u2403")  # ␀ ␂ ␃
 PAD_ID, START_ID, END_ID = range(len(MARKS))
 
 
 def pair_tokenizer(pairs: Iterable[Pair]) -> Tokenizer:
-    """Return the tokenizer of all characters of ``pairs``."""
-    characters = sorted({character for pair in pairs for text in pair for character in text})
-    names = [*MARKS, *characters]
+    """Return the tokenizer of all characters of ``pairs``.
+
+    Raises:
+        DataError: a text has a mark.
+    """
+    characters = {character for pair in pairs for text in pair for character in text}
+    if taken := sorted(characters & {*MARKS}):
+        raise DataError(
+            f"a text has the character {taken[0]!r}, which marks padding, start or end of a text "
+            "to a translator; take it out"
+        )
+    names = [*MARKS, *sorted(characters)]
     library = of_characters({name: token_id for token_id, name in enumerate(names)})
     return Tokenizer(library.to_str(pretty=True))
 
 
 def pair_decoding(length: int) -> Decoding:
-    """Return how a translator writes: from <start> to <end>, at most ``length`` characters."""
+    """Return how a translator writes: from start to end, at most ``length`` characters."""
     return Decoding(
         start=(START_ID,),
         temperature=0.0,
@@ -49,7 +62,7 @@ def source_ids(
 
 
 def target_ids(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:
-    """Return the ids of a translation, int64 ``[N + 2]``: <start>, its characters, <end>."""
+    """Return the ids of a translation, int64 ``[N + 2]``: start, its characters, end."""
     return np.concatenate([[START_ID], tokenizer.encode(text), [END_ID]]).astype(np.int64)
 
 

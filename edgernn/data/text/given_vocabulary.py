@@ -9,13 +9,11 @@ from tokenizers import models
 
 from edgernn.data.text.spaced import SPACED
 from edgernn.data.text.tables import Bytes, Characters, SpacedWords, Table
-from edgernn.data.text.token_kinds import KINDS, MARKED, anatomy, byte_characters
+from edgernn.data.text.token_kinds import KINDS, anatomy, byte_characters
 
 
 def of_characters(vocabulary: dict[str, int]) -> tokenizers.Tokenizer:
-    """Return the tokenizer of a vocabulary of single characters, character → id; names of several
-    characters are of ids that no text has.
-    """
+    """Return the tokenizer of a vocabulary of single characters, character → id."""
     tokenizer = KINDS["char"].pipeline()
     tokenizer.model = models.BPE(vocab=vocabulary, merges=[])
     return tokenizer
@@ -36,10 +34,8 @@ def table_of(kind: str, tokenizer: tokenizers.Tokenizer) -> Table | None:
     does.
     """
     structure, vocabulary, merges = anatomy(tokenizer)
-    if kind in ("char", MARKED):
-        return Characters(
-            {name: token_id for name, token_id in vocabulary.items() if len(name) == 1}
-        )
+    if kind == "char":
+        return Characters(vocabulary)
     if kind == SPACED:
         return SpacedWords(vocabulary)
     spelled = byte_characters()

@@ -28,22 +28,13 @@ from edgernn.wording import expected_one_of
 
 CUSTOM = "custom"
 CAPTION = "caption"
-MARKED = "marked"  # characters after <pad>, <start> and <end>, of both sides of pairs of texts
-_UNITS = {
-    "char": "character",
-    "byte": "byte",
-    "word": "word",
-    SPACED: "word",
-    CAPTION: "word",
-    MARKED: "character",
-}
+_UNITS = {"char": "character", "byte": "byte", "word": "word", SPACED: "word", CAPTION: "word"}
 UNKNOWN = "<unk>"
 # Around and after the words of a caption. They and <unk> have the ids 0 to 3, in this order.
 PAD = "<pad>"
 START = "<start>"
 END = "<end>"
 _CAPTION_TOKENS = (PAD, START, END, UNKNOWN)
-MARKS = (PAD, START, END)
 _CODE_POINTS = 0x110000
 
 
@@ -103,17 +94,15 @@ def build(
 
 
 def kind_of(tokenizer: tokenizers.Tokenizer) -> str:
-    """Return the kind whose pipeline and vocabulary a tokenizer has: one of ``KINDS``; ``marked``
-    of a translator; ``spaced``, or ``caption`` with ids of its own, of a network that others
-    trained; or ``"custom"`` when it was made elsewhere.
+    """Return the kind whose pipeline and vocabulary a tokenizer has: one of ``KINDS``; ``spaced``,
+    or ``caption`` with ids of its own, of a network that others trained; or ``"custom"`` when it
+    was made elsewhere.
     """
     structure, vocabulary, merges = anatomy(tokenizer)
     for name, kind in KINDS.items():
         own = anatomy(kind.pipeline())[0]
         if structure in (own, as_it_was(own)) and kind.owns(vocabulary, merges):
             return name
-    if structure == anatomy(_char_pipeline())[0] and _owns_marked(vocabulary, merges):
-        return MARKED
     for name in (SPACED, CAPTION):
         if is_spaced(structure, captions=name == CAPTION):
             return name
@@ -258,16 +247,6 @@ def _owns_char(vocabulary: dict[str, int], merges: list[Any]) -> bool:
         bool(vocabulary)
         and single
         and not merges
-        and sorted(vocabulary.values()) == list(range(len(vocabulary)))
-    )
-
-
-def _owns_marked(vocabulary: dict[str, int], merges: list[Any]) -> bool:
-    others = {token: token_id for token, token_id in vocabulary.items() if token not in MARKS}
-    return (
-        not merges
-        and [vocabulary.get(mark) for mark in MARKS] == list(range(len(MARKS)))
-        and all(len(token) == 1 for token in others)
         and sorted(vocabulary.values()) == list(range(len(vocabulary)))
     )
 

@@ -70,14 +70,15 @@ class Place:
         """Return the error that says what is wrong with this layer."""
         return UsageError(f"the {self.layer.kind} layer {self.layer.name!r}: {problem}")
 
-    def want(self, count: int, *, most: int | None = None) -> None:
+    def want(self, count: int, *, most: int | None = None, floats: int | None = None) -> None:
         """Raise UsageError where the layer has another number of inputs, or one that is no vector
-        of floats.
+        of floats, of the first ``floats`` of them where that is given.
         """
         if not count <= len(self.inputs) <= (most or count):
             told = f"{count}" if most in {None, count} else f"{count} to {most}"
             raise self.refusal(f"it takes {told} inputs, got {len(self.inputs)}")
-        for name, value in zip(self.layer.inputs, self.inputs, strict=True):
+        named = zip(self.layer.inputs, self.inputs, strict=True)
+        for name, value in [*named][:floats]:
             if not value.is_float or len(value.axes) < 2:
                 raise self.refusal(
                     f"its input {name} is {value.told()}, expected vectors of floats"

@@ -77,14 +77,16 @@ def test_no_held_out_combination_is_trained_on() -> None:
 
 def test_ids_have_marks_before_the_characters_of_both_sides() -> None:
     tokenizer = pair_tokenizer([("ab", "12"), ("b", "<2")])
-    assert tokenizer.kind == Tokenizer.from_json(tokenizer.to_json()).kind == "marked"
+    assert tokenizer.kind == Tokenizer.from_json(tokenizer.to_json()).kind == "char"
     assert [tokenizer.token(at) for at in range(8)] == [
-        "<pad>", "<start>", "<end>", "1", "2", "<", "a", "b",
+        "␀", "␂", "␃", "1", "2", "<", "a", "b",
     ]  # fmt: skip
     rows = [source_ids(tokenizer, "ab"), target_ids(tokenizer, "<2")]
     np.testing.assert_array_equal(padded(rows), [[6, 7, 0, 0], [1, 5, 4, 2]])
     with pytest.raises(DataError, match="no 'c'"):
         source_ids(tokenizer, "abc")
+    with pytest.raises(DataError, match="has the character '␂', which marks"):
+        pair_tokenizer([("a␂", "b")])
     assert source_ids(tokenizer, "acb", on_unknown="skip").tolist() == [6, 7]
 
 

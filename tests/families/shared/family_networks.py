@@ -5,25 +5,28 @@ and replay. A new family is one function and one row of ``ROWS``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgernn.data.pairs.pair_ids import pair_decoding, pair_tokenizer
 from edgernn.data.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class Tiny:
-    """A network's description as ``NetworkConfig`` reads it, the sample of its family, and the text
-    and the kind of its tokenizer where it reads any.
+    """A network's description as ``NetworkConfig`` reads it, the sample of its family, the text and
+    the kind of its tokenizer where it reads any, and the sizes of its open axes in files that take
+    fixed ones.
     """
 
     config: dict[str, Any]
     sample: dict[str, np.ndarray]
     text: str | None = None
     tokens: str = "char"
+    axes: dict[str, int] = field(default_factory=dict)
 
 
 def layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]:
@@ -132,12 +135,30 @@ def painter() -> Tiny:
     return Tiny(config.model_dump(), sample)
 
 
+def translator() -> Tiny:
+    """A translator of characters that looks at its source."""
+    from edgernn.models.translator import TranslatorShape, translator_config
+
+    random, text = np.random.default_rng(6), "abcdefg "
+    vocabulary = 3 + len(set(text))
+    shape = TranslatorShape(hidden=8, encoder=4, embedding=5)
+    source, texts = np.zeros((40, 9), np.int64), np.zeros((40, 1, 9), np.int64)
+    for row, length in enumerate(random.integers(2, 8, 40)):
+        source[row, : length + 2] = random.integers(3, vocabulary, length + 2)
+        words = random.integers(3, vocabulary, length)
+        texts[row, 0, : length + 2] = [1, *words, 2]
+    config = translator_config(shape, vocabulary, writes=pair_decoding(5))
+    sample = {"source": source, "translations": texts}
+    return Tiny(config.model_dump(), sample, text, "pairs", {"source": 11})
+
+
 ROWS: dict[str, Callable[[], Tiny]] = {
     "answerer": answerer,
     "classifier": classifier,
     "tagger": tagger,
     "glimpses": glimpses,
     "painter": painter,
+    "translator": translator,
 }
 
 
@@ -145,7 +166,9 @@ def export_tiny(word: str, out: Path, **options: Any) -> Path:
     """Export the network of a row, its weights drawn by a seed, to the bundle ``out``."""
     import torch
 
+    from edgernn import formats
     from edgernn.export.pack import export_bundle
+    from edgernn.export.source import ReducedOptions
     from edgernn.models.checkpoint import Checkpoint
     from edgernn.models.layered.description import NetworkConfig
     from edgernn.models.layered.network import Network
@@ -153,8 +176,14 @@ def export_tiny(word: str, out: Path, **options: Any) -> Path:
     tiny = ROWS[word]()
     torch.manual_seed(5)
     network = Network(NetworkConfig.model_validate(tiny.config)).eval()
-    tokenizer = (
-        None if tiny.text is None else Tokenizer.build([tiny.text], tiny.tokens, minimum_count=1)
-    )
-    loaded = Checkpoint(network, tokenizer, {"corpus": "a test"}, tiny.sample)
+    loaded = Checkpoint(network, _tokenizer(tiny), {"corpus": "a test"}, tiny.sample)
+    if tiny.axes and any(row.fixed_sizes for row in formats.select(options["to"])):
+        options["options"] = ReducedOptions(axes=tiny.axes)
     return export_bundle(loaded, out, **options).folder
+
+
+def _tokenizer(tiny: Tiny) -> Tokenizer | None:
+    if tiny.text is None or tiny.tokens != "pairs":
+        text = tiny.text
+        return None if text is None else Tokenizer.build([text], tiny.tokens, minimum_count=1)
+    return pair_tokenizer([(tiny.text, "")])

@@ -34,8 +34,9 @@ class Attention(LayerModule):
 
     With ``score: product`` the energies are ``e_i = k_i · (W_q q + b_q) / √K``, and there is no w.
 
-    A fourth input ``m [B, R]`` is 1 where there is something and 0 where there is nothing: ``α_i``
-    is 0 there, by ``e_i - 10⁴ (1 - m_i)``, whose exponential is 0 in float16 too.
+    A fourth input ``m [B, R]`` of whole numbers is 1 where there is something and 0 where there is
+    nothing: ``α_i`` is 0 there, for ``e_i m_i + 10⁴ (m_i - 1)`` stands for ``e_i``. Where there is
+    nothing at all, α is the same everywhere.
 
     The value is ``z [B, 1, F]``, the second result ``.alpha [B, 1, R]``. Keys are a context, made
     once: a linear layer of ``encode``. The parameters are ``query.weight [K, Q]``, ``query.bias``,
@@ -51,7 +52,7 @@ class Attention(LayerModule):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         options: AttentionOptions = read_options(place, AttentionOptions)
-        place.want(3, most=4)
+        place.want(3, most=4, floats=3)
         features, keys, query, *masks = place.inputs
         regions = features.axes[1]
         if features.timed or len(features.axes) != 3 or keys.axes[:2] != features.axes[:2]:
@@ -62,10 +63,10 @@ class Attention(LayerModule):
         if not query.timed:
             raise place.refusal(f"its query is {query.told()}, expected a value of each step")
         for mask in masks:
-            if mask.axes != features.axes[:2]:
+            if mask.axes != features.axes[:2] or mask.dtype != "int64":
                 raise place.refusal(
-                    f"its mask is {mask.told()}, expected a context [batch, regions] as "
-                    f"{features.told()} has"
+                    f"its mask is {mask.told()}, expected a context int64 [batch, regions] "
+                    f"as {features.told()} has"
                 )
         width = place.width(1)
         self.query = nn.Linear(place.width(2), width, bias=options.query_bias)
@@ -83,7 +84,8 @@ class Attention(LayerModule):
         features, keys, query, *masks = given
         energies = self._energies(keys, self.query(query))  # [B, T, R]
         for mask in masks:
-            energies = energies + (mask.unsqueeze(1) - 1.0) * _NOTHING
+            there = mask.to(energies.dtype).unsqueeze(1)  # [B, 1, R]
+            energies = energies * there + (there - 1.0) * _NOTHING
         alpha = torch.softmax(energies, -1)  # [B, T, R]
         return (torch.bmm(alpha, features), alpha), ()  # [B, T, F]
 

@@ -52,8 +52,8 @@ class Bidirectional(LayerModule):
         →y = RNN_f(x_1 … x_n)    ←y = RNN_b(x_n … x_1), each from a state of zeros
 
     The value is ``[→y_i, ←y_i] [B, S, 2H]`` of the top layers, ``.last [B, 2H]`` what each
-    direction gives of the last that it reads, ``→y_n`` and ``←y_1``, and ``.mask [B, S]`` 1 where
-    a row has an id and 0 after its end. n is the number of ids of the row that are not 0.
+    direction gives of the last that it reads, ``→y_n`` and ``←y_1``, and ``.mask [B, S]`` int64, 1
+    where a row has an id and 0 after its end. n is the number of ids of the row that are not 0.
 
     Rows are right whatever they are padded to: the backward direction reads ``x_n … x_1`` and the
     padding after it, as ONNX's ``ReverseSequence`` orders them, by a gather with computed indices.
@@ -86,7 +86,7 @@ class Bidirectional(LayerModule):
         self.results = {
             "": vectors.over(width),
             "last": Value((vectors.axes[0], width)),
-            "mask": Value(vectors.axes[:2]),
+            "mask": Value(vectors.axes[:2], "int64"),
         }
 
     def bind(self, step: Mapping[str, LayerModule]) -> None:
@@ -116,14 +116,14 @@ class Bidirectional(LayerModule):
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """See ``LayerModule.forward``."""
         x, ids = given
-        mask = (ids != 0).to(x.dtype)  # [B, S]
-        back, last = _order(mask)
+        mask = ids != 0  # [B, S]
+        back, last = _order(mask.to(x.dtype))
         ahead, behind = self.stacks or (self.forward_stack, self.backward_stack)
         forward = self._run(ahead, x)  # [B, S, H]
         backward = self._run(behind, _rows(x, back))  # [B, S, H], as it was read
         both = torch.cat((forward, _rows(backward, back)), 2)  # [B, S, 2H]
         ends = torch.cat([y.flatten(0, 1).index_select(0, last) for y in (forward, backward)], 1)
-        return (both, ends, mask), ()
+        return (both, ends, mask.long()), ()
 
     def _run(self, stack: Stack, x: Tensor) -> Tensor:
         """Run ``x [B, S, I]`` through one direction from zeros; return ``[B, S, H]``."""
@@ -138,16 +138,17 @@ def _order(mask: Tensor) -> tuple[Tensor, Tensor]:
     ``[B]``.
     """
     rows, size = mask.shape[0], mask.shape[1]
-    count = mask.sum(1, keepdim=True).long()  # [B, 1]; a sum of floats, which every format has
+    told = mask.sum(1, keepdim=True)  # [B, 1]; in floats, whose sums every format has
+    count, end = told.long(), (told - 1.0).clamp(min=0.0).long()  # [B, 1]
     at = torch.arange(size, device=mask.device).unsqueeze(0)  # [1, S]
     start = torch.arange(rows, device=mask.device).unsqueeze(1) * size  # [B, 1]
     turned = torch.where(at < count, count - 1 - at, at)  # [B, S]
-    return (start + turned).flatten(), (start + (count - 1).clamp(min=0)).flatten()
+    return (start + turned).flatten(), (start + end).flatten()
 
 
 def _rows(x: Tensor, places: Tensor) -> Tensor:
     """Return ``x [B, S, I]`` with its vectors in the order of ``places [B·S]``."""
-    return x.flatten(0, 1).index_select(0, places).view_as(x)
+    return x.flatten(0, 1).index_select(0, places).reshape(x.shape)
 
 
 def _vectors(place: Place) -> Value:

@@ -51,7 +51,7 @@ def test_each_row_is_what_torch_reads_of_it_alone(cell: str, layers: int, shared
         torch.testing.assert_close(both[row, :length, :H], forward[0])
         torch.testing.assert_close(both[row, :length, H:], backward.flip(1)[0])
         torch.testing.assert_close(last[row], torch.cat([forward[0, -1], backward[0, -1]]))
-        assert mask[row].tolist() == [1.0] * length + [0.0] * (S - length)
+        assert mask[row].tolist() == [1] * length + [0] * (S - length)
 
 
 @pytest.mark.parametrize("attention", [True, False])
@@ -95,7 +95,8 @@ def test_masked_attention_is_a_softmax_over_what_is_there(score: str) -> None:
     random = np.random.default_rng(0)
     features, keys = random.normal(size=(2, 4, 2 * H)), random.normal(size=(2, 4, H))
     query, mask = random.normal(size=(2, 1, H)), np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
-    given = tuple(torch.tensor(x, dtype=torch.float32) for x in (features, keys, query, mask))
+    floats = (torch.tensor(x, dtype=torch.float32) for x in (features, keys, query))
+    given = (*floats, torch.tensor(mask))
     (value, alpha), _ = layer(given, ())
     weight, bias = (p.double().numpy() for p in (layer.query.weight, layer.query.bias))
     for row, there in enumerate((4, 2)):
@@ -121,7 +122,7 @@ def test_several_queries_at_once_are_what_each_is(score: str) -> None:
         Network(NetworkConfig.model_validate(described)).requires_grad_(False).layers["attention"]
     )
     features, keys, query = torch.randn(2, 4, 2 * H), torch.randn(2, 4, H), torch.randn(2, 3, H)
-    mask = torch.tensor([[1.0, 1, 1, 1], [1, 1, 0, 0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     (whole, looked), _ = layer((features, keys, query, mask), ())
     for t in range(3):
         (one, alpha), _ = layer((features, keys, query[:, t : t + 1], mask), ())
