@@ -30,6 +30,7 @@ from edgernn.export import export_bundle
 from edgernn.export.operators import Operators
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
+from edgernn.models.cells.table import CELLS, FUSED
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity.report.data import ArtifactReport, VerifyReport
@@ -195,6 +196,7 @@ RECIPES = {
         {"cell": "lstm", "layers": 1}, kind="word", text=_MANY_WORDS, options={"release": True}
     ),
     "captioner every-step": Recipe({"conditioning": "every-step"}, kind="caption"),
+    **{cell: Recipe({"cell": cell, "layers": 1}) for cell in CELLS if cell not in FUSED},
 }
 
 

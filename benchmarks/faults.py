@@ -17,6 +17,7 @@ from pathlib import Path
 import faults_bundle
 import faults_c
 import faults_captioner
+import faults_cells
 import faults_coreml
 import faults_decoders
 import faults_figures
@@ -42,6 +43,7 @@ from edgernn.parity.verify import verify_bundle
 
 _MODULES = (
     faults_onnx_weights,
+    faults_cells,
     faults_onnx_wiring,
     faults_onnx_interface,
     faults_onnx_integers,
