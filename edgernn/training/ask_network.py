@@ -7,7 +7,8 @@ multiply      the product of a projection of each (Antol et al. 2015,
 attention     at every word the question's state looks at regions (Xu & Saenko 2016,
               https://arxiv.org/abs/1511.05234), and a second recurrent layer keeps what was seen,
               so that one look can follow another (Yang et al. 2016,
-              https://arxiv.org/abs/1511.02274)
+              https://arxiv.org/abs/1511.02274); what was found, beside the picture's vector, which
+              tells what is not there, and the question meet in a product
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from edgernn.models.layered.description import NetworkConfig
 Join = Literal["attention", "concatenate", "multiply"]
 ANSWER, ANSWERS, PICTURE, ATTENTION = "answer", "answers", "image", "attention"
 _FEATURES, _KEYS, _VECTOR, _REGIONS = "features", "feature_keys", "picture", "regions"
+_LOOKED_AT = {_FEATURES: "region_values", _KEYS: "region_keys"}
 _AXES = {
     _FEATURES: ("batch", _REGIONS, "feature_width"),
     _KEYS: ("batch", _REGIONS, "key_width"),
@@ -71,9 +73,7 @@ def ask_network(model: AskModel, *, vocabulary: int, answers: Sequence[str]) -> 
         "encode": _encode(model, looks=looks),
         "layers": [*_question(model), *_JOINED[model.join](model), *_head(model)],
         "outputs": {ANSWER: "head", **({ATTENTION: "look.alpha"} if looks else {})},
-        "contexts": {_FEATURES: "region_values", _KEYS: "region_keys"}
-        if looks
-        else {_VECTOR: "vector"},
+        "contexts": {**(_LOOKED_AT if looks else {}), _VECTOR: "vector"},
         "axes": _AXES if looks else {},
         "labels": {ANSWERS: list(answers)},
     }
@@ -85,15 +85,19 @@ def _layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]
 
 
 def _encode(model: AskModel, *, looks: bool) -> Layers:
-    regions = _layer("regions", "image", PICTURE, encoder=model.encoder)
-    if looks:
-        return [
-            regions,
-            _layer("region_values", "linear", "regions", width=model.values),
-            _layer("region_keys", "linear", "regions", width=model.keys),
-        ]
-    # a mean over many regions is small and alike for all pictures; this brings out what differs
-    return [regions, _layer("mean", "mean", "regions"), _layer("vector", "layer_norm", "mean")]
+    # a mean over many regions is small and alike for all pictures: what differs is brought out
+    whole = [
+        _layer("regions", "image", PICTURE, encoder=model.encoder),
+        _layer("mean", "mean", "regions"),
+        _layer("vector", "layer_norm", "mean"),
+    ]
+    if not looks:
+        return whole
+    return [
+        *whole,
+        _layer("region_values", "linear", "regions", width=model.values),
+        _layer("region_keys", "linear", "regions", width=model.keys),
+    ]
 
 
 def _question(model: AskModel) -> Layers:
@@ -129,7 +133,7 @@ def _attention(model: AskModel) -> Layers:
         _layer("look", "attention", _FEATURES, _KEYS, "question", score="product"),
         _layer("both", "concat", "question", "look"),
         _layer("reasoning", "recurrent", "both", cell=model.cell, hidden=model.hidden),
-        _layer("found", "concat", "reasoning", "look"),
+        _layer("found", "concat", "reasoning", "look", _VECTOR),
         _layer("some", "dropout", "found", share=model.dropout),
         *_product(model, "some"),
     ]

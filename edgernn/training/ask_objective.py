@@ -19,7 +19,7 @@ from edgernn.training.text import entropy_of
 
 LENGTHS, WANTED, UNSEEN = "lengths", "wanted", "unseen"  # arrays of the examples
 NOTHING = -1  # where a picture has fewer questions than another
-_MOST_ASKED = 6  # questions about one picture at a time in training
+_MOST_ASKED = 9  # questions about one picture at a time in training
 ACCURACY, UNSEEN_ACCURACY = "accuracy", "unseen_accuracy"
 
 

@@ -113,7 +113,7 @@ def test_the_question_alone_is_the_most_frequent_answer_to_its_words() -> None:
 
 def test_the_contract_of_each_join() -> None:
     for join, contexts in (
-        ("attention", ["features", "feature_keys"]),
+        ("attention", ["features", "feature_keys", "picture"]),
         ("concatenate", ["picture"]),
         ("multiply", ["picture"]),
     ):
