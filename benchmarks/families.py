@@ -40,6 +40,7 @@ ROWS = {
     "classifier-frames": Row(
         "classifier, generated sensor events", 2, "_family_classifier:sensor_events"
     ),
+    "answerer": Row("answerer, questions about drawn scenes", 4, "_family_answerer:scenes"),
 }
 
 

@@ -17,7 +17,7 @@ _data, _model, _loss = (
 )
 
 
-@trains("ask", minutes=4.0)
+@trains("ask", minutes=4.0, learning_rate=3e-3)
 def ask(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -52,7 +52,7 @@ def ask(
     values: Annotated[int, _model(help="Width of what attention sees of a region.")] = 96,
     dropout: Annotated[
         float, _model(parser=read_share, help="Share of values dropped in training.")
-    ] = 0.3,
+    ] = 0.2,
     word_dropout: Annotated[
         float, _loss(parser=read_share, help="Share of the words that are replaced by <unk>.")
     ] = 0.1,

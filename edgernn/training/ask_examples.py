@@ -33,7 +33,8 @@ from edgernn.training.ask_objective import LENGTHS, NOTHING, UNSEEN, WANTED
 from edgernn.wording import some
 
 SCENES = "scenes"
-ANSWERS_KEY, ALONE = "answers", "question_alone"  # of what is said of the examples
+# of what is said of the examples: the answers, and what the question alone answers
+ANSWERS_KEY, ALONE, UNSEEN_ALONE = "answers", "question_alone", "unseen_question_alone"
 _PICTURES = "pictures"  # of a run, while its examples are made
 _SEEN_SCENES, _UNSEEN_SCENES = 300, 300  # that are measured
 _SAMPLE, _SAMPLE_BYTES = 256, 8 << 20  # the most questions of a held-out sample, and its pictures
@@ -109,18 +110,34 @@ def make_examples(
         answers = _answers(corpus, most_answers, tell)
         lines = (f"{question}\n" for question, _ in _of(corpus, TRAIN))
         tokenizer = Tokenizer.build(lines, "caption", minimum_count=minimum_count)
-        alone = question_alone(_of(corpus, TRAIN), _of(corpus, VALIDATION))
-        tell(f"the question alone answers {alone:.1%} of the validation questions")
+        alone = _alone(corpus, tell)
         parts = {s: _arrays(corpus, s, tokenizer, answers) for s in (TRAIN, VALIDATION)}
         made = ExampleSet.write(
             folder,
             parts,
             source=corpus.pictures.source,
-            about={ANSWERS_KEY: list(answers), ALONE: alone},
+            about={ANSWERS_KEY: list(answers), **alone},
         )
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return made, tokenizer, _sample(made)
+
+
+def _alone(corpus: Corpus, tell: Tell) -> dict[str, float]:
+    """Return what the question alone answers, of unseen combinations apart where there are any."""
+    measured = corpus.pictures.split(VALIDATION)
+    parts = {ALONE: [index for index in measured if not corpus.unseen[index]]}
+    if corpus.unseen.any():
+        parts[UNSEEN_ALONE] = [index for index in measured if corpus.unseen[index]]
+    found = {
+        name: question_alone(
+            _of(corpus, TRAIN), (asked for index in part for asked in corpus.asked[index])
+        )
+        for name, part in parts.items()
+    }
+    of_unseen = f", {found[UNSEEN_ALONE]:.1%} of unseen combinations" if len(found) > 1 else ""
+    tell(f"the question alone answers {found[ALONE]:.1%} of the validation questions{of_unseen}")
+    return found
 
 
 def question_alone(train: Iterable[Asked], validation: Iterable[Asked]) -> float:

@@ -49,7 +49,7 @@ class AskModel(Record):
     joint: int = Field(default=128, ge=1, le=4096)
     keys: int = Field(default=64, ge=1, le=4096)
     values: int = Field(default=96, ge=1, le=4096)
-    dropout: float = Field(default=0.3, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
 def ask_network(model: AskModel, *, vocabulary: int, answers: Sequence[str]) -> NetworkConfig:

@@ -19,7 +19,13 @@ from edgernn.families.table import family_of
 from edgernn.models import checkpoint
 from edgernn.models.layered.network import Network
 from edgernn.training.ask import AskKind, AskSetup
-from edgernn.training.ask_examples import ALONE, AskData, make_examples, question_alone
+from edgernn.training.ask_examples import (
+    ALONE,
+    UNSEEN_ALONE,
+    AskData,
+    make_examples,
+    question_alone,
+)
 from edgernn.training.ask_network import AskModel, ask_network
 from edgernn.training.ask_objective import AskObjective, AskOptions
 from edgernn.training.options import TrainOptions
@@ -97,6 +103,7 @@ def test_scenes_are_measured_on_what_was_never_shown(tmp_path: Path) -> None:
     unseen = examples.parts["validation"]["unseen"]
     assert unseen.tolist() == [False, True] * 300, "in turns, so that a part of them has both"
     assert not examples.parts["train"]["unseen"].any()
+    assert 0.1 < examples.about[UNSEEN_ALONE] < 0.5
     first = examples.parts["validation"]["image"][1]
     assert (sample["image"][0] == first).all(), "the sample has the unseen ones alone"
     config = ask_network(SMALL, vocabulary=200, answers=examples.about["answers"])
