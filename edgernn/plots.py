@@ -20,6 +20,7 @@ from edgernn.wording import expected_one_of
 if TYPE_CHECKING:
     import numpy as np
 
+_MAP = 4.0  # inches: the longer side of a picture with a path on it
 _COLUMNS, _SHADE = 6, 0.75  # panels in a row; how dark what was not looked at gets
 # inches: the longer side of a panel, the least ones, a word above
 _PANEL, _NARROWEST, _LOWEST, _TITLE = 1.75, 1.2, 0.3, 0.3
@@ -293,6 +294,34 @@ def text_attention(source: str, written: str, attention: np.ndarray, path: Path)
 def _shown(character: str) -> str:
     """Return a character as an axis shows it, taken for what it is."""
     return {" ": "␣", "$": r"\$"}.get(character, character)
+
+
+def look_map(picture: np.ndarray, places: np.ndarray, label: str, path: Path) -> None:
+    """Draw ``picture`` and on it the path of looks, numbered from 1.
+
+    Args:
+        picture: uint8 ``[H, W, 1]``.
+        places: ``[T, 2]``, (y, x) in pixels.
+        label: what was seen, for the title.
+        path: the picture to write.
+
+    Raises:
+        StorageError: the file cannot be written.
+        UnavailableError: matplotlib is not installed.
+    """
+    height, width = picture.shape[:2]
+    scale = _MAP / max(height, width)
+    figure = _figure(max(width * scale, _NARROWEST), max(height * scale, _LOWEST) + _TITLE)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.imshow(picture[..., 0], cmap="gray", vmin=0, vmax=255)
+    axes.plot(places[:, 1], places[:, 0], color=_VALIDATION, lw=2)
+    for number, (y, x) in enumerate(places, start=1):
+        axes.plot([x], [y], "o", color=_VALIDATION, mec="white", ms=14)
+        axes.text(x, y, str(number), color="white", fontsize=9, ha="center", va="center")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.set_title(label, fontsize=_LETTERS, parse_math=False)
+    _save(figure, path)
 
 
 def _panel(picture: np.ndarray) -> tuple[float, float]:

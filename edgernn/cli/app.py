@@ -28,6 +28,7 @@ from edgernn.cli import (
     explain,
     generate,
     import_command,
+    paint,
     streams,
     tag,
     train,
@@ -64,6 +65,7 @@ app.command("generate")(generate.generate)
 app.command("translate")(translate.translate)
 app.command("caption")(caption.caption)
 app.command("ask")(ask.ask)
+app.command("paint")(paint.paint)
 app.command("tag")(tag.tag)
 app.command("classify")(classify.classify)
 app.command("bench")(bench.bench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from edgernn.errors import DataError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgernn.bundle import Bundle
     from edgernn.writing.classification import Classified, Classifier
 
+# family → what prints its answers about pictures; the others read texts, or clips of frames
+_PICTURES = {"glimpses": "edgernn.cli.classify_pictures:classify_pictures"}
 _STDIN = "-"
 _FILES = (".csv", ".tsv", ".jsonl", ".txt", ".npz")
 
@@ -33,12 +37,19 @@ def classify(
         list[str],
         typer.Argument(
             help="Texts; or files: txt with one a line, csv, tsv, jsonl, or npz of frames; - reads "
-            "lines from standard input."
+            "lines from standard input. Pictures, of a model that looks at them."
         ),
     ],
     running: Annotated[
-        bool, typer.Option("--running", help="Show the label after each token or frame.")
+        bool, typer.Option("--running", help="Show the label after each token, frame or look.")
     ] = False,
+    looks: Annotated[
+        int | None, typer.Option(help="Looks at a picture; default as in training.")
+    ] = None,
+    path_map: Annotated[
+        Path | None,
+        typer.Option("--map", help="Draw where it looked at a picture: .png, .pdf or .svg."),
+    ] = None,
     on_unknown: Annotated[
         str, typer.Option(help="A character that the model lacks: error or skip.")
     ] = "error",
@@ -57,9 +68,39 @@ def classify(
     """Give a label to texts, or to clips of frames, with its probability. Where a file has labels,
     it is told how many were found.
     """
+    from edgernn.bundle import Bundle
+    from edgernn.writing.command import writing_family
+
+    shown: dict[str, Any] = {"running": running, "artifact": artifact, "as_json": as_json}
+    with Bundle.open(bundle, trust=trust) as opened:
+        family = writing_family(opened)
+        row = None if family is None else _PICTURES.get(family.word)
+        if row is not None:
+            module, _, name = row.partition(":")
+            answer = getattr(importlib.import_module(module), name)
+            answer(opened, what, looks=looks, path_map=path_map, **shown)
+            return
+        if looks is not None or path_map is not None:
+            raise UsageError(f"{bundle} looks at no pictures; leave --looks and --map out")
+        columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column}
+        _sequences(opened, what, on_unknown=on_unknown, **columns, **shown)
+
+
+def _sequences(
+    bundle: Bundle,
+    what: Sequence[str],
+    *,
+    running: bool,
+    on_unknown: str,
+    text_column: str | None,
+    label_column: str | None,
+    artifact: str | None,
+    as_json: bool,
+) -> None:
+    """Print the labels of texts or of clips of frames."""
     from edgernn.writing.classification import Classifier
 
-    with Classifier(bundle, artifact=artifact, trust=trust) as classifier:
+    with Classifier(bundle, artifact=artifact) as classifier:
         printed = _Printed(classifier, running=running, as_json=as_json, alone=len(what) == 1)
         for word in what:
             if word == _STDIN and not classifier.textual:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgernn.data.pictures.pictures import load_picture, pictures_in
+from edgernn.data.pictures.pictures import open_picture, pictures_in
 from edgernn.errors import DataError
 from edgernn.storage.recordings import read_arrays
 from edgernn.wording import some
 
 PICTURES, LABELS = "pictures", "labels"
+_BILINEAR = 2  # to Pillow; it looks at all pixels where a picture becomes smaller
 _GREY = np.array([299, 587, 114], np.uint32)  # of red, green and blue, in thousandths (BT.601)
 
 
@@ -56,9 +57,14 @@ def read_labelled(path: Path, *, side: int, most: int = 1 << 20) -> LabelledPict
     return found
 
 
-def load_grey(path: Path, side: int) -> np.ndarray:
-    """Read a picture file as a grey square, uint8 ``[S, S, 1]``; raises as ``load_picture``."""
-    return grey(load_picture(path, side))
+def load_grey(path: Path, height: int, width: int) -> np.ndarray:
+    """Read a picture file, stretched to a size, as uint8 ``[H, W, 1]``; raises as
+    ``open_picture``.
+    """
+    picture = open_picture(path)
+    if picture.size != (width, height):
+        picture = picture.resize((width, height), _BILINEAR)
+    return grey(np.array(picture, dtype=np.uint8))
 
 
 def grey(picture: np.ndarray) -> np.ndarray:
@@ -80,7 +86,7 @@ def _of_folder(folder: Path, side: int) -> LabelledPictures:
             f"{alone} lies in no folder of {folder}, whose name would be its label; expected "
             f"{folder / 'LABEL' / alone.name}"
         )
-    return LabelledPictures(np.stack([load_grey(path, side) for path in files]), labels)
+    return LabelledPictures(np.stack([load_grey(path, side, side) for path in files]), labels)
 
 
 def _of_npz(path: Path) -> LabelledPictures:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from edgernn import storage
 from edgernn.errors import DataError, UnavailableError, UsageError
 from edgernn.formats.installed import install_command
 
@@ -116,6 +117,23 @@ def to_array(picture: Picture, size: int) -> Pixels:
     return np.array(square, dtype=np.uint8, order="C")  # [S, S, 3]
 
 
+def save_grey(picture: np.ndarray, path: Path) -> None:
+    """Write ``picture``, uint8 ``[H, W]``, as a PNG.
+
+    Raises:
+        StorageError: the file cannot be written.
+        UnavailableError: Pillow is not installed.
+    """
+    image = _pillow().fromarray(picture)
+    with storage.replacing(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+def check_pillow(what: str) -> None:
+    """For those who work before they write; raise UnavailableError where Pillow is lacking."""
+    _pillow(what)
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Return the files below a folder whose suffix names a picture format, sorted by path; hidden
     ones are left out.
@@ -143,12 +161,12 @@ def pictures_in(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def _pillow() -> ModuleType:
+def _pillow(what: str = "reading pictures") -> ModuleType:
     try:
         from PIL import Image
     except ImportError as error:
         raise UnavailableError(
-            f"reading pictures needs Pillow; run: {install_command('images')}"
+            f"{what} needs Pillow, which is not installed; run: {install_command('images')}"
         ) from error
     return Image
 

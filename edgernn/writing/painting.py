@@ -1,0 +1,129 @@
+"""Pictures from a bundle that paints them: open it once, then as many as one likes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from edgernn.bundle import Bundle
+from edgernn.errors import BundleError, UsageError
+from edgernn.families.painter import LABEL, NOISE, PICTURE, STEPS
+from edgernn.families.samples import sample_of
+from edgernn.sessions.model import choose_model
+from edgernn.wording import expected_one_of
+from edgernn.writing.command import refuse_other
+
+_ROWS, _MOST_STEPS, _MOST_COUNT = 64, 1000, 10_000
+
+
+class Painter:
+    """A painter's bundle, opened; a context manager.
+
+    Args:
+        source: the path of a bundle, or an opened one, which stays open.
+        artifact: the step file to use, by its path or its format; default the first that runs here.
+        trust: see ``open_session``.
+
+    Attributes:
+        artifact: the step file in use.
+        labels: the names of what it can paint.
+        steps: how many it was trained with, of a bundle that holds its held-out sample; else 8.
+
+    Raises:
+        BundleError, ContractError, UnavailableError: see errors.py.
+        UsageError: the bundle paints nothing, or has no such step file.
+    """
+
+    def __init__(
+        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
+    ) -> None:
+        bundle = Bundle.open(source, trust=trust)
+        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
+        self._opened: AbstractContextManager[Bundle] = opened
+        self._bundle = opened.__enter__()
+        refuse_other(self._bundle, "paint")
+        contract, sample = self._bundle.manifest.contract, sample_of(self._bundle)
+        assert contract.encode is not None
+        axis = contract.encode.inputs[0].below or ""
+        self._width = contract.sizes[contract.step.fresh_inputs[0].axes[-1]]
+        self.labels = _labels(self._bundle, axis)
+        self.steps = STEPS if sample is None else int(sample[NOISE].shape[1])
+        self.artifact, self._model = choose_model(self._bundle, artifact)
+
+    def __enter__(self) -> Painter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+
+    def paint(
+        self, label: str, *, count: int = 1, steps: int | None = None, seed: int = 0
+    ) -> np.ndarray:
+        """Paint ``count`` pictures of a label; the same arguments paint the same.
+
+        Returns:
+            uint8 ``[count, steps, H, W]``: each picture after each step, 0 black.
+
+        Raises:
+            UsageError: the model knows no such label, or a number is out of range.
+        """
+        steps = self.steps if steps is None else steps
+        if label not in self.labels:
+            raise UsageError(
+                f"the model paints no {label!r}; {expected_one_of(label, self.labels)}"
+            )
+        for name, value, most in (("count", count, _MOST_COUNT), ("steps", steps, _MOST_STEPS)):
+            if not 1 <= value <= most:
+                raise UsageError(f"{name} is {value}, expected 1 to {most:,}")
+        rows = self._model.rows or min(count, _ROWS)
+        random = np.random.default_rng([seed, self.labels.index(label)])
+        noise = random.standard_normal((count, steps, self._width)).astype(np.float32)
+        made = [self._together(label, noise[at : at + rows], rows) for at in range(0, count, rows)]
+        return np.concatenate(made)
+
+    def _together(self, label: str, noise: np.ndarray, rows: int) -> np.ndarray:
+        """Return the pictures of ``noise [N, T, Z]``, N up to ``rows``, ``[N, T, H, W]``."""
+        count = len(noise)
+        padded = np.concatenate([noise, np.zeros((rows - count, *noise.shape[1:]), np.float32)])
+        labels = np.full(rows, self.labels.index(label), np.int64)
+        contexts, state = self._model.begin({LABEL: labels}, batch=rows)
+        shown = []
+        for t in range(noise.shape[1]):
+            fed = np.ascontiguousarray(padded[:, t : t + 1])
+            outputs, state = self._model.step({NOISE: fed, **contexts}, state)
+            shown.append(np.clip(outputs[PICTURE][:count, 0], 0, 1))
+        made: np.ndarray = np.rint(np.stack(shown, 1) * 255).astype(np.uint8)
+        return made
+
+
+def grid(pictures: np.ndarray, *, scale: int) -> np.ndarray:
+    """Return ``pictures [N, H, W]`` side by side in about a square of rows, each pixel ``scale``
+    pixels wide, a dark line between, uint8 ``[·, ·]``.
+    """
+    count, height, width = pictures.shape
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    made = np.full((rows * (height * scale + 1) - 1, columns * (width * scale + 1) - 1), 48)
+    large = pictures.repeat(scale, 1).repeat(scale, 2)
+    for place, picture in enumerate(large):
+        y, x = divmod(place, columns)
+        top, left = y * (height * scale + 1), x * (width * scale + 1)
+        made[top : top + height * scale, left : left + width * scale] = picture
+    return made.astype(np.uint8)
+
+
+def _labels(bundle: Bundle, axis: str) -> tuple[str, ...]:
+    names = (bundle.manifest.labels or {}).get(axis)
+    if names is None:
+        raise BundleError(
+            f"{bundle.source} does not say what its {axis} are called; export it again"
+        )
+    return tuple(names)
