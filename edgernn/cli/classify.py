@@ -251,6 +251,9 @@ def _clips(classifier: Classifier, path: Path) -> list[_Row]:
     if classifier.textual:
         raise UsageError(f"{path} holds frames, and the model reads texts; give a text, or a file")
     clips = read_clips(path, labelled=False)
+    if clips.width != classifier.width:
+        told = f"frames of {clips.width} numbers, the model reads frames of {classifier.width}"
+        raise DataError(f"{path} has {told}")
     labels = clips.labels or [""] * len(clips.frames)
     return [
         _Row(f"{path}[{place}]", [f"frame {at}" for at in range(len(clip))], clip, label)

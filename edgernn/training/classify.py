@@ -67,11 +67,11 @@ class ClassifySetup(Setup):
     minimum_count: int = Field(default=2, ge=1)
     longest: int = Field(default=512, ge=1)
     cell: str = "lstm"
-    hidden: int = 64
-    layers: int = 1
+    hidden: int = Field(default=64, ge=1)
+    layers: int = Field(default=1, ge=1)
     between: Between = "plain"
-    embedding: int = 32
-    dropout: float = 0.0
+    embedding: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     running: float = Field(default=0.2, ge=0, le=1)
     smoothing: float = Field(default=0.0, ge=0, lt=1)
 

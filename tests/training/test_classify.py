@@ -138,6 +138,8 @@ def test_what_is_refused(table: Path, tmp_path: Path) -> None:
         KIND.check(ClassifyData(validation=table), ClassifySetup())
     with pytest.raises(UsageError, match="expected one of lstm, gru"):
         KIND.check(ClassifyData(), ClassifySetup(cell="lstn"))
+    with pytest.raises(UsageError, match=r"'review', expected one of reviews, .* mean reviews\?"):
+        trained(Path("review"), tmp_path / "none")
     path = tmp_path / "marks.csv"
     path.write_text("text,label\na b,x\n?!,x\na,y\nb b,y\n")
     with pytest.raises(

@@ -12,9 +12,10 @@ from edgernn.data.examples import TRAIN, VALIDATION
 from edgernn.data.labelled import reviews, sensor_events
 from edgernn.data.labelled.classes import classes_of, label_ids, split
 from edgernn.data.labelled.clips import Clips, read_clips
-from edgernn.data.labelled.text_files import read_texts
+from edgernn.data.labelled.text_files import LABELLED_SUFFIXES, read_texts
 from edgernn.data.labelled.texts import LabelledText
-from edgernn.errors import DataError
+from edgernn.errors import DataError, UsageError
+from edgernn.wording import expected_one_of
 
 CLIP_SUFFIX = ".npz"
 _SEED = 0  # of what is built in, and of the split
@@ -91,6 +92,10 @@ def read_set(
     """
     if data in BUILT_IN:
         return BUILT_IN[data]()
+    suffixes = (*LABELLED_SUFFIXES, CLIP_SUFFIX)
+    if Path(data).suffix.lower() not in suffixes:
+        known = [*BUILT_IN, *(f"a file of {suffix}" for suffix in suffixes)]
+        raise UsageError(f"the examples are {data!r}, {expected_one_of(data, known)}")
     own = _read(Path(data), text, label)
     classes = classes_of(own.labels, source=data, places=own.places)
     if validation is None:

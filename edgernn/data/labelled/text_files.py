@@ -44,7 +44,7 @@ def read_texts(
     """
     suffix = path.suffix.lower()
     if suffix not in _READERS or (labelled and suffix == ".txt"):
-        known = [name for name in _READERS if not (labelled and name == ".txt")]
+        known = LABELLED_SUFFIXES if labelled else _READERS
         raise UsageError(f"{path} ends in {suffix or 'nothing'!r}, expected {', '.join(known)}")
     file = PlainText(path, what="texts and labels" if labelled else "texts")
     found = list(_READERS[suffix](file, text, label, labelled))
@@ -183,4 +183,4 @@ _READERS: dict[str, _Reader] = {
     ".jsonl": _of_json_lines,
     ".txt": _of_lines,
 }
-TEXT_SUFFIXES = tuple(_READERS)
+LABELLED_SUFFIXES = tuple(name for name in _READERS if name != ".txt")
