@@ -26,6 +26,7 @@ LAYERS = (
     "families",
     "writing",
     "parity",
+    "reading",
     "models",
     "hoisting",
     "importers",

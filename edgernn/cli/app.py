@@ -22,6 +22,7 @@ from edgernn.cli import (
     bundle_commands,
     caption,
     card,
+    cells,
     classify,
     demo,
     doctor,
@@ -68,6 +69,7 @@ app.command("ask")(ask.ask)
 app.command("paint")(paint.paint)
 app.command("tag")(tag.tag)
 app.command("classify")(classify.classify)
+app.command("cells")(cells.cells)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("inspect")(bundle_commands.inspect)
