@@ -61,6 +61,6 @@ class NormalisedLSTM(Cell):
         h, c = state
         sums = self.input_norm(self.from_input(x)) + self.hidden_norm(self.from_hidden(h))
         sums = sums if gates is None else sums + gates  # [B, 4H]
-        i, f, g, o = sums.chunk(4, dim=-1)  # [B, H] each
+        i, f, g, o = sums.split([self.hidden] * 4, -1)  # [B, H] each
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)  # [B, H]
         return torch.sigmoid(o) * torch.tanh(self.cell_norm(c)), c

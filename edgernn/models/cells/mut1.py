@@ -20,7 +20,7 @@ class MUT1(Evolved):
 
     def advance(self, x: Tensor, h: Tensor, state: State) -> State:
         """See ``GatedCell.advance``; ``h`` is ``[B, H]``."""
-        z, r, x_n = x.chunk(3, dim=-1)  # [B, H] each
+        z, r, x_n = x.split([self.hidden] * 3, -1)  # [B, H] each
         kept = torch.sigmoid(r + h) * state[0]  # [B, H]
         n = torch.tanh(self.from_reset(kept) + torch.tanh(x_n))  # [B, H]
         return let_in(torch.sigmoid(z), n, state[0])

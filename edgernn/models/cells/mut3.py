@@ -29,7 +29,7 @@ class MUT3(Evolved):
 
     def advance(self, x: Tensor, h: Tensor, state: State) -> State:
         """See ``GatedCell.advance``; ``h`` is ``[B, H]``."""
-        x_z, x_r, x_n = x.chunk(3, dim=-1)  # [B, H] each
+        x_z, x_r, x_n = x.split([self.hidden] * 3, -1)  # [B, H] each
         z = torch.sigmoid(x_z + self.from_squashed(torch.tanh(state[0])))  # [B, H]
         kept = torch.sigmoid(x_r + h) * state[0]  # [B, H]
         return let_in(z, torch.tanh(self.from_reset(kept) + x_n), state[0])

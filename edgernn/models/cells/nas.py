@@ -25,9 +25,9 @@ class NAS(GatedCell):
 
     def advance(self, x: Tensor, h: Tensor, state: State) -> State:
         """See ``GatedCell.advance``."""
-        _, _, _, x_4, *_ = x.chunk(8, dim=-1)  # [B, H] each
-        _, _, _, h_4, *_ = h.chunk(8, dim=-1)
-        s_1, s_2, s_3, _, s_5, s_6, s_7, s_8 = (x + h).chunk(8, dim=-1)
+        _, _, _, x_4, *_ = x.split([self.hidden] * 8, -1)  # [B, H] each
+        _, _, _, h_4, *_ = h.split([self.hidden] * 8, -1)
+        s_1, s_2, s_3, _, s_5, s_6, s_7, s_8 = (x + h).split([self.hidden] * 8, -1)
         a_1 = torch.tanh(torch.sigmoid(s_1) * torch.relu(s_2))  # [B, H] each
         a_2 = torch.tanh(torch.sigmoid(s_3) + torch.relu(x_4 * h_4))
         a_3 = torch.tanh(torch.tanh(s_5) * torch.sigmoid(s_6))
