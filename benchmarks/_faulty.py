@@ -22,6 +22,7 @@ import safetensors.numpy
 import torch
 from _faulty_captioner import caption_checkpoint
 from _faulty_module import export_module
+from _faulty_stacks import described_checkpoint
 
 from edgernn.bundle import digest
 from edgernn.data.text.tokenizer import Tokenizer
@@ -32,6 +33,7 @@ from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
 from edgernn.models.cells.table import CELLS, FUSED
 from edgernn.models.checkpoint import Checkpoint
+from edgernn.models.few_values import settle
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.parity.report.data import ArtifactReport, VerifyReport
 from edgernn.parity.verify import verify_bundle
@@ -96,8 +98,8 @@ class Verdict:
 class Recipe:
     """How an honest bundle is made: the model's options, the token kind, and what is exported.
 
-    The kind ``caption`` makes a captioner, with words and pictures of its own, and ``module`` a
-    network of frames, see ``_faulty_module``.
+    The kind ``caption`` makes a captioner, with words and pictures of its own, ``module`` a network
+    of frames, see ``_faulty_module``, and ``described`` one of ``_faulty_stacks``.
     """
 
     model: dict[str, Any]
@@ -131,6 +133,18 @@ RECIPES = {
     "gru": Recipe({"cell": "gru"}),
     "module": Recipe({}, kind="module", options={"precision": ["float32", "int8"]}),
     "rnn_relu": Recipe({"cell": "rnn_relu"}),
+    "residual": Recipe({"cell": "lstm", "layers": 3, "between": "residual"}),
+    "highway": Recipe({"cell": "gru", "layers": 3, "between": "highway"}),
+    "conv_lstm": Recipe({"name": "conv_lstm"}, kind="described"),
+    "causal_convolution": Recipe({"name": "causal_convolution"}, kind="described"),
+    **{
+        f"c {weights}": Recipe(
+            {"cell": "lstm", "hidden": 16, "weights": weights},
+            to=("c",),
+            options={**low(weights), "decoding": False, "target": "literals"},
+        )
+        for weights in ("binary", "ternary")
+    },
     "wide": Recipe({"cell": "lstm", "layers": 1}, text=_MANY_CHARACTERS),
     "large": Recipe({"cell": "lstm", "layers": 1}, text=_TOO_MANY_CHARACTERS),
     "large decoding": Recipe(
@@ -198,6 +212,8 @@ RECIPES = {
     "captioner every-step": Recipe({"conditioning": "every-step"}, kind="caption"),
     **{cell: Recipe({"cell": cell, "layers": 1}) for cell in CELLS if cell not in FUSED},
 }
+
+_CHECKPOINTS = {"caption": caption_checkpoint, "described": described_checkpoint}
 
 
 class Workshop:
@@ -282,7 +298,9 @@ def make_bundle(recipe: Recipe, folder: Path) -> None:
         export_module(folder, to=recipe.to, steps=STEPS, more=recipe.options)
         return
     made = (
-        caption_checkpoint(**recipe.model) if recipe.kind == "caption" else _text_checkpoint(recipe)
+        _CHECKPOINTS[recipe.kind](**recipe.model)
+        if recipe.kind in _CHECKPOINTS
+        else _text_checkpoint(recipe)
     )
     export_bundle(made, folder, to=recipe.to, steps=STEPS, **recipe.options)
 
@@ -306,6 +324,7 @@ def make_model(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> Langua
             for layer in range(model.config.layers):
                 recurrent = model.recurrent.get_parameter(f"fused.weight_hh_l{layer}")
                 recurrent.mul_(0.9 / torch.linalg.matrix_norm(recurrent, 2))
+    settle(model.recurrent, model.config.weights)
     return model.eval()
 
 

@@ -155,27 +155,12 @@ def both() -> Network:
     return Network(NetworkConfig.model_validate(described)).eval()
 
 
-@pytest.mark.parametrize(
-    ("to", "precisions"),
-    [
-        (["onnx", "torchscript", "c"], ["float32", "int8", "int4"]),
-        (["coreml"], ["float16"]),
-    ],
-    ids=["with integers", "coreml"],
-)
-def test_the_files_of_deep_stacks_pass_every_check(
-    to: list[str], precisions: list[str], tmp_path: Path
-) -> None:
+def test_a_network_of_deep_stacks_is_its_steps_and_is_saved(tmp_path: Path) -> None:
     network, x = both(), torch.randn(B, T, 32)
     torch.testing.assert_close(chained(deepcopy(network).step_face(), x), chained(network, x))
     save(Checkpoint(network, None), tmp_path / "run")
     names = dict(load(tmp_path / "run").model.named_parameters())
     assert "layers.top.stack.ways.0.gate.bias" in names
-    made = tmp_path / "bundle"
-    export_bundle(tmp_path / "run", made, to=to, precision=precisions, steps=8)
-    report = verify_bundle(made, steps=8)
-    assert report.passed, [c for a in report.artifacts for c in a.checks if c.status == "failed"]
-    assert len(report.artifacts) >= len(precisions)
 
 
 def test_a_deep_language_model_is_exported_over_time_and_folded(

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from edgernn.errors import UsageError
-from edgernn.export.pack import export_bundle
-from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
 from edgernn.models.layered.over_time import over_time
-from edgernn.parity.verify import verify_bundle
 from tests.models.layered.networks import B, chained, layer, module
 
 WIDTH, HIDDEN, LAYERS, KERNEL, T = 5, 6, 4, 3, 12
@@ -101,20 +96,6 @@ def test_forty_layers_begin_as_their_input_and_gradients_reach_all() -> None:
     y.square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 1e-4, name
-
-
-@pytest.mark.parametrize(
-    ("to", "precisions"),
-    [(["onnx", "torchscript", "c"], ["float32", "int8", "int4"]), (["coreml"], ["float16"])],
-    ids=["with integers", "coreml"],
-)
-def test_its_files_pass_every_check(to: list[str], precisions: list[str], tmp_path: Path) -> None:
-    save(Checkpoint(network_of(hidden=16, layers=3), None), tmp_path / "run")
-    made = tmp_path / "bundle"
-    export_bundle(tmp_path / "run", made, to=to, precision=precisions, steps=8)
-    report = verify_bundle(made, steps=8)
-    assert report.passed, [c for a in report.artifacts for c in a.checks if c.status == "failed"]
-    assert len(report.artifacts) >= len(precisions)
 
 
 def test_a_layer_over_time_is_chosen_as_a_cell_is() -> None:

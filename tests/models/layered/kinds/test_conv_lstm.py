@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,8 @@ import torch
 from torch import nn
 
 from edgernn.errors import UsageError
-from edgernn.export.pack import export_bundle
-from edgernn.models.checkpoint import Checkpoint, save
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
-from edgernn.parity.verify import verify_bundle
 from tests.models.layered.networks import chained, layer
 
 B, T, C, H, W, OWN = 2, 4, 2, 4, 5, 3
@@ -128,25 +124,6 @@ def test_normalised_it_learns_the_statistics_of_all_time_steps() -> None:
     assert not torch.equal(network.get_buffer("layers.rnn.norm.running_mean"), before)
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
-
-
-@pytest.mark.parametrize(
-    ("to", "precisions"),
-    [(["onnx", "torchscript", "c"], ["float32", "int8", "int4"]), (["coreml"], ["float16"])],
-    ids=["with integers", "coreml"],
-)
-def test_its_files_pass_every_check(to: list[str], precisions: list[str], tmp_path: Path) -> None:
-    above = [
-        layer("vector", "frame_vector", "rnn", by="mean"),
-        layer("scores", "linear", "vector", width=4),
-    ]
-    network = network_of(*above, out="scores", peepholes=True, normalise=True)
-    save(Checkpoint(network, None), tmp_path / "run")
-    made = tmp_path / "bundle"
-    export_bundle(tmp_path / "run", made, to=to, precision=precisions, steps=4)
-    report = verify_bundle(made, steps=4)
-    assert report.passed, [c for a in report.artifacts for c in a.checks if c.status == "failed"]
-    assert len(report.artifacts) >= len(precisions)
 
 
 def test_an_even_kernel_and_what_is_no_map_are_refused() -> None:
