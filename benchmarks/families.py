@@ -41,6 +41,8 @@ ROWS = {
         "classifier, generated sensor events", 2, "_family_classifier:sensor_events"
     ),
     "answerer": Row("answerer, questions about drawn scenes", 4, "_family_answerer:scenes"),
+    "tagger": Row("tagger, drawn clips", 4, "_family_tagger:clips"),
+    "tagger-words": Row("tagger, generated sentences", 2, "_family_tagger:sentences"),
 }
 
 

@@ -13,6 +13,7 @@ from edgernn.data.clips import drawn, sentences
 from edgernn.data.clips.reading import read_tagged
 from edgernn.data.clips.tagged import Tagged, TaggedFrames, TaggedWords
 from edgernn.errors import DataError, UsageError
+from edgernn.wording import did_you_mean
 
 CLIPS, SENTENCES = "clips", "sentences"  # what is built in
 _FEWEST_WHOLE = 10  # sequences, of which whole ones are kept for validation
@@ -51,6 +52,12 @@ def sequences_of(data: TagData) -> tuple[Tagged, Tagged]:
             given = "--validation" if data.validation is not None else "--size"
             raise UsageError(f"{given} is for data of your own, and {data.data} is built in")
         return tuple(_built_in(data.data, split) for split in ("train", "validation"))  # type: ignore[return-value]
+    if not Path(data.data).exists():
+        near = did_you_mean(data.data, (CLIPS, SENTENCES))
+        raise DataError(
+            f"there is no file or folder {data.data}; give one, or {CLIPS} or {SENTENCES}, which "
+            f"are built in{near}"
+        )
     found = read_tagged(Path(data.data), side=data.size)
     if data.validation is None:
         train, kept = _split(found, data)

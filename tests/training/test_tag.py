@@ -97,6 +97,8 @@ def test_what_does_not_go_together_is_told(columns: Path, tmp_path: Path) -> Non
         sequences_of(TagData(data=str(columns), validation=clips))
     with pytest.raises(DataError, match=r"clip 1: its frames are \[9, 9, 3\], the first clip's"):
         sequences_of(TagData(data=str(clips), validation=other))
+    with pytest.raises(DataError, match=r"no file or folder clip; give one.*did you mean clips"):
+        sequences_of(TagData(data="clip"))
     with pytest.raises(UsageError, match="--size is for data of your own, and clips is built in"):
         sequences_of(TagData(data="clips", size=8))
     with pytest.raises(UsageError, match=r"unknown cell 'gruu'.*did you mean gru"):
