@@ -42,7 +42,7 @@ ROWS = {
     ),
     "answerer": Row("answerer, questions about drawn scenes", 4, "_family_answerer:scenes"),
     "tagger": Row("tagger, drawn clips", 4, "_family_tagger:clips"),
-    "tagger-words": Row("tagger, generated sentences", 2, "_family_tagger:sentences"),
+    "tagger-words": Row("tagger, generated sentences", 1, "_family_tagger:sentences"),
 }
 
 

@@ -134,7 +134,7 @@ def _task(
         torch.manual_seed(options.seed + here.rank)
     about = {
         "corpus": examples.source,
-        "unit": objective.unit,
+        "unit": objective.step or objective.unit,
         "train_examples": examples.count("train"),
         "validation_examples": examples.count(VALIDATION),
         "options": options.model_dump(),

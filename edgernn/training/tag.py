@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ from edgernn.training.tag_sources import TagData, sequences_of
 from edgernn.wording import expected_one_of
 
 _UNKNOWN = "<unk>"
+_HIDDEN, _SEED = 0.03, 0  # the share of words that training does not know
 _HELD_OUT_STEPS = 3000  # of the held-out sample, or a little more
 _MOST_DELAY = 64
 
@@ -92,7 +94,7 @@ class TagKind(Kind[TagData, TagSetup]):
             vocabulary = _vocabulary(train, data.minimum_count)
             library = spaced_pipeline(vocabulary, unknown=_UNKNOWN)
             Tokenizer.from_json(library.to_str(pretty=True)).save(out / checkpoint.TOKENIZER)
-            name, read = TOKENS, partial(_ids, vocabulary)
+            train, name, read = _hidden(train), TOKENS, partial(_ids, vocabulary)
         parts = {}
         for split, part in (("train", train), ("validation", kept)):
             labels = label_ids(part.labels, names, source=part.source)
@@ -134,6 +136,21 @@ def _ids(vocabulary: Mapping[str, int], part: Tagged) -> list[np.ndarray]:
     return [
         np.array([vocabulary.get(word, 0) for word in words], np.int64) for words in part.sequences
     ]
+
+
+def _hidden(train: Tagged) -> Tagged:
+    """Return the sentences with a small share of their words hidden: each becomes the unknown
+    word, so that what an unknown word is follows from those around it.
+    """
+    rng = np.random.default_rng(_SEED)
+    sentences = tuple(
+        tuple(
+            _UNKNOWN if hide else word
+            for word, hide in zip(words, rng.random(len(words)) < _HIDDEN, strict=True)
+        )
+        for words in train.sequences
+    )
+    return replace(train, sequences=sentences)
 
 
 def _vocabulary(train: Tagged, minimum: int) -> dict[str, int]:

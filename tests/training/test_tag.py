@@ -63,16 +63,30 @@ def test_words_become_ids_and_tags_the_places_of_their_names(columns: Path, tmp_
 def test_a_late_label_is_asked_for_that_many_steps_later(columns: Path, tmp_path: Path) -> None:
     data = TagData(data=str(columns), validation=columns)
     found = _prepared(tmp_path / "run", data, TagSetup(delay=2))
-    train = found.parts["train"]
-    row = int(np.flatnonzero(train["lengths"] == 5)[0])
-    assert train["tokens"][row].tolist() == [2, 4, 1, 1, 1, 0]
-    assert train["target"][row].tolist() == [-1, -1, 0, 0, 2, -1]
+    kept = found.parts["validation"]
+    row = int(np.flatnonzero(kept["lengths"] == 5)[0])
+    assert kept["tokens"][row].tolist() == [2, 4, 1, 1, 1, 0]
+    assert kept["target"][row].tolist() == [-1, -1, 0, 0, 2, -1]
     network = TagKind().network(TagSetup(delay=2), found, _tokenizer(tmp_path / "run"))
     assert network.contract().latency_frames == 2
 
 
 def _tokenizer(folder: Path) -> checkpoint.Tokenizer:
     return checkpoint.Tokenizer.load(folder / checkpoint.TOKENIZER)
+
+
+def test_some_words_are_hidden_in_training_so_that_an_unknown_one_is_no_surprise(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(LINES * 200))
+    found = _prepared(tmp_path / "run", TagData(data=str(path), validation=path), TagSetup())
+    hidden = {}
+    for split, part in found.parts.items():
+        inside = np.arange(part["tokens"].shape[1]) < part["lengths"][:, None]
+        hidden[split] = (part["tokens"][inside] == 0).mean()
+    assert 0.01 < hidden["train"] < 0.06
+    assert hidden["validation"] == 0
 
 
 def test_frames_stay_frames_and_few_sequences_are_cut_into_pieces(tmp_path: Path) -> None:
