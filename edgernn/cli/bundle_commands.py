@@ -62,7 +62,7 @@ def export(
     precision: Annotated[
         str | None,
         _reduced(
-            help="As float32,float16,int8,int4,smallest, of c w8a8; default each format's.",
+            help="As float32,float16,int8,int4,smallest, of c w8a8, binary; default each format's.",
             **completing(precision_names),
         ),
     ] = None,
