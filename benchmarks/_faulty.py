@@ -23,6 +23,7 @@ import torch
 from _faulty_captioner import caption_checkpoint
 from _faulty_module import export_module
 from _faulty_stacks import described_checkpoint
+from _faulty_translator import translator_checkpoint
 
 from edgernn.bundle import digest
 from edgernn.data.text.tokenizer import Tokenizer
@@ -99,7 +100,8 @@ class Recipe:
     """How an honest bundle is made: the model's options, the token kind, and what is exported.
 
     The kind ``caption`` makes a captioner, with words and pictures of its own, ``module`` a network
-    of frames, see ``_faulty_module``, and ``described`` one of ``_faulty_stacks``.
+    of frames, see ``_faulty_module``, ``described`` one of ``_faulty_stacks``, and
+    ``translator`` a translator.
     """
 
     model: dict[str, Any]
@@ -201,6 +203,7 @@ RECIPES = {
         {"conditioning": "soft-attention"}, kind="caption", options={"release": True}
     ),
     "captioner coreml": Recipe({"conditioning": "soft-attention"}, to=("coreml",), kind="caption"),
+    "translator": Recipe({}, kind="translator"),
     "decoding": Recipe({"cell": "lstm"}, options={"decoding": True}),
     "caption decoding": Recipe(
         {"conditioning": "soft-attention"}, kind="caption", options={"decoding": True}
@@ -213,7 +216,11 @@ RECIPES = {
     **{cell: Recipe({"cell": cell, "layers": 1}) for cell in CELLS if cell not in FUSED},
 }
 
-_CHECKPOINTS = {"caption": caption_checkpoint, "described": described_checkpoint}
+_CHECKPOINTS = {
+    "caption": caption_checkpoint,
+    "described": described_checkpoint,
+    "translator": translator_checkpoint,
+}
 
 
 class Workshop:

@@ -43,6 +43,11 @@ ROWS = {
     "answerer": Row("answerer, questions about drawn scenes", 4, "_family_answerer:scenes"),
     "tagger": Row("tagger, drawn clips", 4, "_family_tagger:clips"),
     "tagger-words": Row("tagger, generated sentences", 1, "_family_tagger:sentences"),
+    "translator": Row("translator, numbers and dates", 4, "_family_translator:attention"),
+    "translator-no-attention": Row(
+        "translator, without attention", 4, "_family_translator:no_attention"
+    ),
+    "translator-shared": Row("translator, one set of weights", 4, "_family_translator:shared"),
 }
 
 

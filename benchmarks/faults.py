@@ -34,6 +34,7 @@ import faults_rare
 import faults_structure
 import faults_structure_scripts
 import faults_torchscript
+import faults_translator
 from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle, portable
 from _report import table
 
@@ -56,6 +57,7 @@ _MODULES = (
     faults_coreml,
     faults_pictures,
     faults_captioner,
+    faults_translator,
     faults_memory,
     faults_decoders,
     faults_rare,

@@ -8,6 +8,7 @@ import { Engine } from './engine.js';
 import { element, showError, tell } from './page.js';
 import { startSpeedPanel } from './speed_panel.js';
 import { startTextPanel } from './text_panel.js';
+import { startTranslatePanel } from './translate_panel.js';
 
 // A module of one function with one SIMD instruction: a browser that does not know it cannot run the runtime.
 const SIMD = Uint8Array.of(
@@ -49,6 +50,7 @@ const PANELS = {
   language: ['text-panel', startTextPanel],
   captioner: ['caption-panel', startCaptionPanel],
   answerer: ['ask-panel', startAskPanel],
+  translator: ['translate-panel', startTranslatePanel],
 };
 
 async function start() {

@@ -18,6 +18,7 @@ const SHELL = [
   'state_strip.js',
   'style.css',
   'text_panel.js',
+  'translate_panel.js',
   'worker.js',
   'bundles.json',
   ...[
@@ -41,6 +42,7 @@ const SHELL = [
     'snapshot',
     'timing',
     'tokenizer',
+    'translating',
     'vectors',
     'versions',
     'zip',

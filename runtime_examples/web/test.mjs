@@ -195,6 +195,32 @@ const SCENARIOS = {
     await status(page, 'Ask something about the picture');
     await checkDevice(page);
   },
+  async 'a text is translated step by step, with where the model looked'({ page, spec }) {
+    await openBundle(page, spec.translated.bundle);
+    await page.fill('#source-text', spec.translated.text);
+    await page.press('#source-text', 'Enter');
+    await status(page, `^Translation: ${spec.translated.translation}$`);
+    equal(await page.locator('#target-written button').count(), spec.translated.translation.length);
+    const lights = () =>
+      page.evaluate(() =>
+        [...document.querySelectorAll('#source-read span')].map((mark) => +mark.style.getPropertyValue('--light')),
+      );
+    for (const at of [0, spec.translated.attention.length - 1]) {
+      await page.locator('#target-written button').nth(at).focus();
+      const found = await lights();
+      equal(found.length, spec.translated.text.length);
+      const far = found.map((light, place) => Math.abs(light - spec.translated.attention[at][place]));
+      check(Math.max(...far) < 1e-4, 'the text is shaded as the model looked');
+    }
+    check(/looked most at/.test(await page.textContent('#translate-where')), 'the place is told in words');
+    await page.fill('#source-text', 'zebra');
+    await page.press('#source-text', 'Enter');
+    await error(page, 'which this model never saw');
+    await page.fill('#source-text', ' ');
+    await page.press('#source-text', 'Enter');
+    await error(page, 'there is no text');
+    await checkDevice(page);
+  },
   async 'what is no picture is refused'({ page, spec }) {
     await openBundle(page, spec.captions);
     await page.setInputFiles('#picture', { name: 'note.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
@@ -247,7 +273,7 @@ const SCENARIOS = {
   },
   async 'fits a phone, every control has a name, nothing is loaded from elsewhere'({ page, spec, url, requests, complaints }) {
     await page.setViewportSize({ width: 390, height: 800 });
-    for (const name of [spec.text, spec.captions, spec.asked.bundle]) {
+    for (const name of [spec.text, spec.captions, spec.asked.bundle, spec.translated.bundle]) {
       await openBundle(page, name);
       check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is as wide as the screen`);
     }

@@ -13,6 +13,7 @@ import { Model } from './src/model.js';
 import { fromFile, toFile } from './src/snapshot.js';
 import { timeSteps } from './src/timing.js';
 import { TextStream, Tokenizer } from './src/tokenizer.js';
+import { sourceOf, translate } from './src/translating.js';
 import { openZip } from './src/zip.js';
 
 // in WebAssembly the runtime has no fast kernels for integers
@@ -45,6 +46,7 @@ const METHODS = {
   time: () => inTurn(time),
   caption: ({ pixels }) => inTurn(() => captionOf(pixels)),
   ask: ({ pixels, question }) => inTurn(() => answerTo(pixels, question)),
+  translate: ({ text }, id, tell) => translated(text, tell),
   write,
   save: ({ snapshot, text }) => toFile(opened.model, snapshot, text),
   restore: ({ bytes }) => fromFile(opened.model, bytes),
@@ -92,9 +94,10 @@ async function time() {
   }
 }
 
-/** What the page can do with a model: 'language', 'captioner', 'answerer', or 'module': check it. */
+/** What the page can do with a model: 'language', 'captioner', 'answerer', 'translator', or 'module': check it. */
 function familyOf(model) {
   if (answersOf(model)) return 'answerer';
+  if (sourceOf(model)) return 'translator';
   try {
     requireText(model);
   } catch {
@@ -175,6 +178,18 @@ async function captionOf(pixels) {
 async function answerTo(pixels, question) {
   const { model, tokenizer } = opened;
   return ask(model, tokenizer, imageTensor(pixels, pictureOf(model), model.contract.sizes), question);
+}
+
+/** Translate a text; tells of each character as it is written. */
+async function translated(text, tell) {
+  const { model, tokenizer } = opened;
+  const written = translate(model, tokenizer, text);
+  for (;;) {
+    const { value, done } = await inTurn(() => written.next());
+    if (done) return;
+    tell(value);
+    await pause();
+  }
 }
 
 /** Let waiting messages in, without the delay of a timer. */

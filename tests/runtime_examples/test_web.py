@@ -26,6 +26,7 @@ from edgernn.sessions import compiler
 from edgernn.writing.answers import Answerer
 from edgernn.writing.captions import CaptionWriter
 from edgernn.writing.text import write_text
+from edgernn.writing.translations import TranslationWriter
 
 WEB = Path(__file__).resolve().parents[2] / "runtime_examples" / "web"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -86,6 +87,16 @@ def _asked(bundle: Path, picture: Path) -> dict[str, Any]:
     ]
     said = {"question": question, "words": list(found.words), "answer": found.best(1)[0][0]}
     return {**said, "bundle": bundle.name, "running": running}
+
+
+def _translated(bundle: Path) -> dict[str, Any]:
+    """A text, its translation and where the model looked for each character of that."""
+    text = "bad cafe"
+    with TranslationWriter(bundle) as writer:
+        found = writer.write(text)
+    assert found.attention is not None
+    said = {"text": text, "translation": found.text, "attention": found.attention.tolist()}
+    return {**said, "bundle": bundle.name}
 
 
 def _compiled(checkpoint: Path, folder: Path) -> dict[str, Any] | None:
@@ -207,6 +218,7 @@ def spec(
     with CaptionWriter(captions) as writer:
         caption = writer.write(folder / "picture.png", beam=1).text
     asked = export_tiny("answerer", folder / "asked", to=["onnx"], steps=8)
+    translated = export_tiny("translator", folder / "translated", to=["onnx"], steps=8)
     damaged = _damaged(folder / "damaged", text)
     return {
         "compiled": _compiled(checkpoint_folder, folder / "compiled"),
@@ -217,6 +229,7 @@ def spec(
             str(pairs),
             str(words),
             str(asked),
+            str(translated),
             str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
             _damage(text, folder / "integers-first", _turn_artifacts),
@@ -226,6 +239,7 @@ def spec(
         "learned": "learned",
         "captions": "captions",
         "asked": _asked(asked, folder / "picture.png"),
+        "translated": _translated(translated),
         "pairs": "pairs",
         "words": "words",
         "of_words": _of_words(words),

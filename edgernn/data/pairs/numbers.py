@@ -1,4 +1,4 @@
-"""Numbers below a million in words, as American English spells them: 342 is "three hundred
+"""Numbers below a hundred thousand in words, as American English spells them: 342 is "three hundred
 forty-two".
 """
 
@@ -27,7 +27,7 @@ _BELOW_TWENTY = [
     "nineteen",
 ]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-MOST = 999_999
+MOST = 99_999
 
 
 def spelled(number: int) -> str:

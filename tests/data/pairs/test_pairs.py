@@ -25,8 +25,8 @@ from edgernn.errors import DataError, UsageError
         (13, "thirteen"),
         (342, "three hundred forty-two"),
         (20_000, "twenty thousand"),
-        (700_008, "seven hundred thousand eight"),
-        (999_999, "nine hundred ninety-nine thousand nine hundred ninety-nine"),
+        (70_008, "seventy thousand eight"),
+        (99_999, "ninety-nine thousand nine hundred ninety-nine"),
     ],
 )
 def test_numbers_are_spelled(number: int, words: str) -> None:
