@@ -19,9 +19,9 @@ FRAME_LABELS, WORD_LABELS = ("still", "left", "right"), ("other", "on")
 WORDS = ("<unk>", "turn", "on", "the", "lamp")
 
 
-def frame_network(*, late: int = 0, cell: str = "gru") -> Network:
-    """Return a tagger of frames ``[B, T, 8, 8, 3]``."""
-    sizes = {"height": SIDE, "width": SIDE, "channels": 3}
+def frame_network(*, late: int = 0, cell: str = "gru", channels: int = 3) -> Network:
+    """Return a tagger of frames ``[B, T, 8, 8, C]``."""
+    sizes = {"height": SIDE, "width": SIDE, "channels": channels}
     recurrent = {"cell": cell, "hidden": 6}
     made = described(frame_layers((4,), 5), recurrent, sizes, FRAME_LABELS, late=late)
     return _drawn(made)
@@ -40,9 +40,9 @@ def word_tokenizer() -> Tokenizer:
     return Tokenizer.from_json(spaced_pipeline(vocabulary, unknown=WORDS[0]).to_str())
 
 
-def export_frames(folder: Path, *, late: int = 0, **options: object) -> Path:
+def export_frames(folder: Path, *, late: int = 0, channels: int = 3, **options: object) -> Path:
     """Write the bundle of a tagger of frames."""
-    checkpoint = Checkpoint(frame_network(late=late), None)
+    checkpoint = Checkpoint(frame_network(late=late, channels=channels), None)
     export_bundle(checkpoint, folder, steps=6, **{"to": ["onnx"], **options})  # type: ignore[arg-type]
     return folder
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgernn.bundle import Bundle
 from edgernn.contract import CHANNELS, HEIGHT, WIDTH
-from edgernn.data.clips.npz_clips import frames_of
+from edgernn.data.clips.npz_clips import FRAMES, frames_of
 from edgernn.data.clips.picture_clips import natural
 from edgernn.data.pictures.pictures import open_picture, pictures_in, to_array
 from edgernn.data.plain_text import PlainText
@@ -131,7 +131,7 @@ class TagWriter:
         elif path.is_dir():
             yield from self._folder(path)
         elif path.suffix.lower() == ".npz":
-            for place, clip in enumerate(frames_of(path, read_arrays(path, [self._input.name]))):
+            for place, clip in enumerate(self._clips(path)):
                 self._check_size(f"{path}, clip {place}", clip)
                 yield Sequence(f"{path}[{place}]", tuple(map(str, range(len(clip)))), clip)
         else:
@@ -152,6 +152,13 @@ class TagWriter:
                 "words apart by spaces"
             )
         return Sequence(source, tuple(words), ids)
+
+    def _clips(self, path: Path) -> list[np.ndarray]:
+        """Return the clips of an npz; of grey ones the last axis may be the width."""
+        found = read_arrays(path, [])
+        shape = found[FRAMES].shape if FRAMES in found else ()
+        single = len(shape) < 4 or (len(shape) == 4 and shape[-1] == self._contract.sizes[CHANNELS])
+        return frames_of(path, found, single=single)
 
     def _folder(self, folder: Path) -> Iterator[Sequence]:
         clips: dict[Path, list[Path]] = {}

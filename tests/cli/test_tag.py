@@ -68,6 +68,21 @@ def test_frames_of_an_npz_are_tagged_clip_by_clip(frames: Path, tmp_path: Path, 
     assert [s["label"] for s in told[0]["steps"]] == [line.split("\t")[1] for line in first]
 
 
+def test_one_clip_needs_no_axis_of_clips_and_grey_ones_no_channels(
+    frames: Path, tmp_path: Path, run: Run
+) -> None:
+    np.savez(tmp_path / "one.npz", frames=CLIPS[0])
+    wanted = expected(frame_network(), CLIPS[0], FRAME_LABELS)
+    out = run("tag", frames, tmp_path / "one.npz")[1]
+    assert out.splitlines() == [f"{at}\t{line}" for at, line in enumerate(wanted)]
+    grey = export_frames(tmp_path / "grey", channels=1)
+    np.savez(tmp_path / "grey.npz", frames=CLIPS[..., 0])
+    code, out, err = run("tag", grey, tmp_path / "grey.npz")
+    assert (code, err) == (0, "")
+    wanted = expected(frame_network(channels=1), CLIPS[1, ..., :1], FRAME_LABELS)
+    assert out.split("\n\n")[1].splitlines() == [f"{at}\t{s}" for at, s in enumerate(wanted)]
+
+
 def test_a_folder_of_pictures_is_tagged_in_the_order_of_its_numbers(
     frames: Path, tmp_path: Path, run: Run
 ) -> None:

@@ -46,16 +46,13 @@ def read_npz(path: Path) -> TaggedFrames:
     return TaggedFrames(str(path), tuple(clips), tuple(kept))
 
 
-def frames_of(
-    path: Path, found: dict[str, np.ndarray], *, single: bool | None = None
-) -> list[np.ndarray]:
+def frames_of(path: Path, found: dict[str, np.ndarray], *, single: bool) -> list[np.ndarray]:
     """Return the clips of the arrays of an npz file, uint8 ``[T, H, W, C]`` each.
 
     Args:
         path: of the file, for errors.
         found: its arrays by name.
-        single: whether the frames are of one clip; None where they tell by their axes: five are
-            of several, four of one.
+        single: whether the frames are of one clip.
 
     Raises:
         DataError: there are no such frames, or lengths that do not fit them.
@@ -65,8 +62,7 @@ def frames_of(
             f"{path} has {some(sorted(found))} and no {FRAMES}; expected {FRAMES} [N, T, H, W, C]"
         )
     frames = found[FRAMES]
-    one = frames.ndim == 4 if single is None else single
-    whole = frames[None] if one else frames
+    whole = frames[None] if single else frames
     whole = whole[..., None] if whole.ndim == 4 else whole
     if frames.dtype != np.uint8 or whole.ndim != 5 or not whole.size:
         scale = "; multiply parts of 1 by 255" if frames.dtype.kind == "f" else ""
