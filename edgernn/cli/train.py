@@ -129,6 +129,12 @@ def text(
     state_penalty: Annotated[
         float, _course(help="Weight of what keeps states within ±3; 0: they may count.")
     ] = 0.01,
+    vanishing_penalty: Annotated[
+        float, _course(help="Weight of what keeps gradients from vanishing; slow.")
+    ] = 0.0,
+    gradients: Annotated[
+        bool, _course("--gradients", help="Draw how far gradients reach: gradients.png.")
+    ] = False,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and samples.")] = 0,
     device: Annotated[

@@ -28,6 +28,8 @@ class TrainOptions(Record):
         seed: of initial weights, dropout and samples.
         mixed: bfloat16 matrix products: ``auto`` where the device multiplies bfloat16 in hardware.
         threads: of the CPU, for one process; None tries a few numbers and takes the fastest.
+        gradients: measure and draw at each evaluation how far gradients reach, where the task can.
+        vanishing_penalty: λ of the term that keeps gradients alive, see ``training.gradients``.
     """
 
     budget: Budget
@@ -43,3 +45,5 @@ class TrainOptions(Record):
     seed: int = Field(default=0, ge=0)
     mixed: Literal["auto", "on", "off"] = "auto"
     threads: int | None = Field(default=None, ge=1)
+    gradients: bool = False
+    vanishing_penalty: float = Field(default=0.0, ge=0)

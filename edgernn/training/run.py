@@ -16,6 +16,7 @@ from torch import Tensor
 
 from edgernn.training import resume
 from edgernn.training.distributed import World
+from edgernn.training.gradients_file import GradientsFile, HasGradients
 from edgernn.training.loop import Loop
 from edgernn.training.metrics import MetricsFile
 from edgernn.training.options import TrainOptions
@@ -94,9 +95,9 @@ def run_task(
     ``data`` tells the corpus from another, ``signals`` hears what asks the run to end. A budget of
     minutes counts from the moment ``began``.
     """
-    with _reporting(
-        reporter, out, here=here, from_step=resumed[0].step if resumed else 0
-    ) as listeners:
+    gradients = task if options.gradients and isinstance(task, HasGradients) else None
+    from_step = resumed[0].step if resumed else 0
+    with _reporting(reporter, out, here=here, from_step=from_step, of=gradients) as listeners:
         path = out / resume.RESUME_FILE
         loop = Loop(
             task,
@@ -131,13 +132,21 @@ def run_task(
 
 @contextmanager
 def _reporting(
-    reporter: Reporter | None, out: Path, *, here: World, from_step: int
+    reporter: Reporter | None,
+    out: Path,
+    *,
+    here: World,
+    from_step: int,
+    of: HasGradients | None,
 ) -> Iterator[Reporter]:
     if not here.leads:
         yield Silent()
         return
     listener = reporter or Silent()
-    listeners = Several(MetricsFile(out, from_step=from_step, tell=listener.on_note), listener)
+    files: list[Reporter] = [MetricsFile(out, from_step=from_step, tell=listener.on_note)]
+    if of is not None:
+        files.append(GradientsFile(of, out, listener.on_note))
+    listeners = Several(*files, listener)
     try:
         yield listeners
     finally:

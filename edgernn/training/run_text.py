@@ -6,6 +6,7 @@ RUN/config.json, weights.safetensors,
 RUN/training.safetensors                    the resumable state
 RUN/corpus/                                 the encoded corpus
 RUN/metrics.jsonl, loss.png                 how it went
+RUN/gradients.json, gradients.png           how far gradients reach, where asked for
 RUN/run.toml                                what the run was told: its options
 """
 
@@ -35,7 +36,8 @@ from edgernn.training.progress import Reporter
 from edgernn.training.run import Run
 from edgernn.training.schedule import Budget
 from edgernn.training.starting import new_run, resume_run
-from edgernn.training.text import STATE_PENALTY, TextTask
+from edgernn.training.text import TextTask
+from edgernn.training.text_loss import STATE_PENALTY
 from edgernn.training.text_model import text_config, text_model
 
 CORPUS = "corpus"
@@ -211,4 +213,5 @@ def _task(
         folder=out,
         about=about,
         state_penalty=setup.state_penalty,
+        vanishing_penalty=options.vanishing_penalty,
     )

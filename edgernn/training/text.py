@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import BATCH, STEP
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.token_kinds import unit_of
 from edgernn.data.text.tokenizer import Tokenizer
@@ -30,52 +30,17 @@ from edgernn.models.eager import EagerSession
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import start_tokens
 from edgernn.training.distributed import World
+from edgernn.training.gradients import gradient_norms, unrolled
 from edgernn.training.lanes import Lanes
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
+from edgernn.training.text_loss import STATE_PENALTY, ChunkLoss, row_axes, run
 
 _EVALUATION_LANES, _EVALUATION_CHUNK = 16, 256
 # at most so many validation tokens are measured, from the start of the part
 _EVALUATION_TOKENS = 1 << 20
 _SAMPLE_LENGTH = 160
-_STATE_BOUND, STATE_PENALTY = 3.0, 1e-2
-
-
-class _ChunkLoss(nn.Module):
-    """The loss of one chunk: what DistributedDataParallel wraps, so everything that has gradients
-    is in ``forward``.
-
-    To the cross-entropy it adds ``λ mean(max(0, |s| - 3)²)`` over the states after the chunk. Left
-    alone, some cells of an LSTM that never forgets count up into the hundreds, where tanh has long
-    been 1; float16 has steps of 0.25 there, and float32 rounding grows alike. A cell of 3 already
-    gives 0.995. A model that is to count has a λ of 0.
-    """
-
-    def __init__(self, model: RecurrentModel, state_penalty: float) -> None:
-        super().__init__()
-        self.model, self.rows_of = model, _row_axes(model)
-        self.state_penalty = state_penalty
-
-    def forward(
-        self, tokens: Tensor, targets: Tensor, state: State, fresh: Tensor
-    ) -> tuple[Tensor, Tensor, State]:
-        """Return the objective, the mean cross-entropy in nats, and the state after; rows in
-        ``fresh [B]`` begin anew.
-        """
-        first = self.model.initial_state(len(tokens))
-        state = tuple(
-            torch.where(fresh.view([-1 if at == axis else 1 for at in range(f.dim())]), f, s)
-            for f, s, axis in zip(first, state, self.rows_of, strict=True)
-        )
-        logits, state = _run(self.model, tokens, state)
-        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-        excess = (
-            torch.cat([tensor.float().abs().flatten() for tensor in state])
-            .sub(_STATE_BOUND)
-            .clamp(min=0)
-        )
-        objective = loss + self.state_penalty * excess.square().mean()
-        return objective, loss.detach(), tuple(tensor.detach().float() for tensor in state)
+_GRADIENT_STEPS = 64
 
 
 class TextTask:
@@ -89,7 +54,7 @@ class TextTask:
         mixed: run matrix products in bfloat16.
         folder: where ``save_best`` writes.
         about: what ``config.json`` tells of the training, completed at each ``save_best``.
-        state_penalty: λ of ``_ChunkLoss``.
+        state_penalty, vanishing_penalty: of ``ChunkLoss``.
     """
 
     def __init__(
@@ -105,16 +70,17 @@ class TextTask:
         folder: Path,
         about: dict[str, Any],
         state_penalty: float = STATE_PENALTY,
+        vanishing_penalty: float = 0.0,
     ) -> None:
         self.model, self.world, self._covered = model, world, 1.0
         self._corpus, self._tokenizer, self._folder, self._about = corpus, tokenizer, folder, about
         self._batch, self._mixed = batch, mixed
         self._rows = world.rows(batch)
         self._lanes = Lanes(corpus.train, batch=batch, chunk=chunk, rows=self._rows)
-        self._loss = world.wrap(_ChunkLoss(model, state_penalty))
+        self._loss = world.wrap(ChunkLoss(model, state_penalty, vanishing_penalty))
         self._device = next(model.parameters()).device
         names = (spec.name for spec in model.config.contract().step.states)
-        self._states = dict(zip(names, _row_axes(model), strict=True))
+        self._states = dict(zip(names, row_axes(model), strict=True))
         self._state = _detached(model.initial_state(len(self._rows)))
         self._step = 0
         self._validation_lanes()
@@ -178,13 +144,31 @@ class TextTask:
                 if at and not go_on():
                     wanted = at
                     break
-                logits, state = _run(self.model, self._tensor(inputs[:, part]), state)
+                logits, state = run(self.model, self._tensor(inputs[:, part]), state)
                 true = self._tensor(targets[:, part]).flatten()
                 total += nn.functional.cross_entropy(
                     logits.flatten(0, 1), true, reduction="sum"
                 ).item()
         loss, self._covered = total / (count * wanted), wanted / length
         return Evaluation(loss, loss, covered=self._covered)
+
+    def gradient_norms(self) -> dict[str, np.ndarray]:
+        """See ``HasGradients``: of the loss of the last token of each of 16 pieces of the
+        validation part, read from the first state on.
+        """
+        ids = self._validation_lanes()[0]
+        steps = min(_GRADIENT_STEPS, len(ids) - 2)
+        rows = max(1, min(_EVALUATION_LANES, (len(ids) - 1) // (steps + 1)))
+        pieces = ids[: rows * (steps + 1) + 1]
+        inputs = self._tensor(pieces[:-1].reshape(rows, steps + 1))
+        last = self._tensor(pieces[steps + 1 :: steps + 1])  # [B]
+        self.model.eval()
+        logits, states = unrolled(partial(run, self.model), inputs, self.model.initial_state(rows))
+        loss = nn.functional.cross_entropy(logits[:, -1].float(), last, reduction="sum")
+        axes = list(self._states.values())
+        # the last state is handed on to no step that the loss depends on
+        norms = gradient_norms(loss, states[1:-1], axes)
+        return {name: n.cpu().numpy() for name, n in zip(self._states, norms, strict=True)}
 
     def unigram_entropy(self) -> float:
         """Return the entropy in nats of how often each token occurs in the validation part: a loss
@@ -251,17 +235,6 @@ def entropy_of(ids: np.ndarray) -> float:
     """Return the entropy in nats of how often each id occurs in ``ids``."""
     shares = np.unique(ids, return_counts=True)[1] / len(ids)
     return float(-(shares * np.log(shares)).sum())
-
-
-def _row_axes(model: RecurrentModel) -> list[int]:
-    """Return which axis of each state is that of the rows."""
-    return [spec.axes.index(BATCH) for spec in model.config.contract().step.states]
-
-
-def _run(model: RecurrentModel, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-    """Return the logits of ``tokens [B, T]``, ``[B, T, V]``, and the state after them."""
-    made = model.graph(STEP, tokens, *state)
-    return made[0], made[len(made) - len(state) :]
 
 
 def _detached(state: State) -> State:
