@@ -19,7 +19,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 README, MANUAL = ROOT / "README.md", ROOT / "edgernn/cli/README.md"
 OTHERS = {page for room in ("edgernn", "export") for page in (ROOT / room).rglob("README.md")}
-PAGES = [README, MANUAL, *sorted(OTHERS - {MANUAL})]
+HELLO = ROOT / "edgernn/decoding/HELLO.md"
+PAGES = [README, MANUAL, *sorted(OTHERS - {MANUAL}), HELLO]
 
 
 def _blocks(page: Path, language: str) -> list[str]:
