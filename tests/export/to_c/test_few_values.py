@@ -32,8 +32,8 @@ def make(make_model: Callable[..., LanguageModel], tokenizer: Tokenizer) -> Make
     """Return what makes a checkpoint whose recurrent matrices have few values."""
 
     def made(weights: str, **own: object) -> Checkpoint:
-        shape = {"embedding": EMBEDDING, "hidden": HIDDEN, "layers": 2}
-        model = make_model(**shape, weights=weights, **own)
+        shape = {"embedding": EMBEDDING, "hidden": HIDDEN, "layers": 2, **own}
+        model = make_model(**shape, weights=weights)
         settle(model.recurrent, weights)
         evaluation = {"tokens": tokenizer.encode("the quick brown fox\n" * 4)}
         return Checkpoint(model, tokenizer, evaluation=evaluation)
@@ -96,6 +96,15 @@ def test_the_file_of_few_values_is_small_equal_and_verified(
     outputs = {a.precision: outputs_of(made, a.path) for a in made.manifest.artifacts}
     np.testing.assert_allclose(outputs[weights], outputs["float32"], atol=0.02)
     assert np.abs(outputs["float32"]).max() > 0.1
+
+
+def test_blocks_may_end_within_a_line(make: Make, tmp_path: Path) -> None:
+    loaded = make("binary", embedding=16, hidden=48)  # a line has 32
+    made = export_bundle(loaded, tmp_path / "bundle", to="c", precision="binary", steps=8)
+    report = verify_bundle(made.folder, steps=8)
+    assert report.passed, [c for a in report.artifacts for c in a.checks if c.status == "failed"]
+    sizes = {w.block_size for w in made.manifest.artifacts[0].weights if w.recurrent}
+    assert sizes == {16, 64}  # of joined rows, and of 48 columns
 
 
 def weights_bytes(bundle: Bundle, path: str) -> int:
