@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgernn.cli.choices import cell_names, completing, one_of, read_share, way_names
+from edgernn.cli.choices import cell_names, completing, one_of, read_share, way_names, weight_names
 from edgernn.cli.train_options import Asked, trains
 
 _DEFAULT_MINUTES = 2.0
@@ -48,6 +48,13 @@ def classify(
             help="What passes between layers: plain, residual or highway.", **completing(way_names)
         ),
     ] = "plain",
+    weights: Annotated[
+        str,
+        _model(
+            help="Values of the layers' matrices: float, binary or ternary.",
+            **completing(weight_names),
+        ),
+    ] = "float",
     embedding: Annotated[int, _model(help="Width of a token vector.")] = 32,
     dropout: Annotated[
         float, _model(parser=read_share, help="Share of values dropped in training.")
@@ -83,6 +90,7 @@ def classify(
         hidden=hidden,
         layers=layers,
         between=between,
+        weights=weights,
         embedding=embedding,
         dropout=dropout,
         running=running,

@@ -22,6 +22,7 @@ from edgernn.errors import DataError, UsageError
 from edgernn.families.examples import LENGTHS, TARGET
 from edgernn.models import checkpoint
 from edgernn.models.between import Between
+from edgernn.models.few_values import Weights
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
 from edgernn.training.kinds import EXAMPLES, Kind, Setup
@@ -70,6 +71,7 @@ class ClassifySetup(Setup):
     hidden: int = Field(default=64, ge=1)
     layers: int = Field(default=1, ge=1)
     between: Between = "plain"
+    weights: Weights = "float"
     embedding: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     running: float = Field(default=0.2, ge=0, le=1)
@@ -243,6 +245,7 @@ def _network(setup: ClassifySetup, begins: dict[str, Any], classes: list[str]) -
         "hidden": setup.hidden,
         "layers": setup.layers,
         "between": setup.between,
+        "weights": setup.weights,
         "dropout": setup.dropout,
     }
     layers = [

@@ -66,7 +66,16 @@ def test_a_table_of_texts_is_learned_and_its_labels_are_kept(table: Path, tmp_pa
 
 
 def test_a_run_goes_on_where_it_stopped(table: Path, tmp_path: Path) -> None:
-    trained(table, tmp_path / "run", steps=10, label="mood", tokens="char", dropout=0.1, layers=2)
+    trained(
+        table,
+        tmp_path / "run",
+        steps=10,
+        label="mood",
+        tokens="char",
+        dropout=0.1,
+        layers=2,
+        weights="ternary",
+    )
     run = resume_examples(KIND, tmp_path / "run", budget=options(12).budget)
     assert run.steps == 12
     assert edgernn.load(tmp_path / "run").tokenizer.kind == "char"  # type: ignore[union-attr]
