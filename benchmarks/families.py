@@ -36,6 +36,8 @@ class Row:
 
 
 ROWS = {
+    "glimpses": Row("glimpses, cluttered digits", 6, "_family_glimpses:digits"),
+    "painter": Row("painter, digits", 6, "_family_painter:digits"),
     "classifier": Row("classifier, generated reviews", 2, "_family_classifier:reviews"),
     "classifier-frames": Row(
         "classifier, generated sensor events", 2, "_family_classifier:sensor_events"

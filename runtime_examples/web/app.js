@@ -6,6 +6,7 @@ import { startCaptionPanel } from './caption_panel.js';
 import { startCheckPanel } from './check_panel.js';
 import { Engine } from './engine.js';
 import { element, showError, tell } from './page.js';
+import { startPaintPanel } from './paint_panel.js';
 import { startSpeedPanel } from './speed_panel.js';
 import { startTextPanel } from './text_panel.js';
 import { startTranslatePanel } from './translate_panel.js';
@@ -51,6 +52,7 @@ const PANELS = {
   captioner: ['caption-panel', startCaptionPanel],
   answerer: ['ask-panel', startAskPanel],
   translator: ['translate-panel', startTranslatePanel],
+  painter: ['paint-panel', startPaintPanel],
 };
 
 async function start() {

@@ -221,6 +221,31 @@ const SCENARIOS = {
     await error(page, 'there is no text');
     await checkDevice(page);
   },
+  async 'a picture of a label is painted step by step, the same of the same seed'({ page, spec }) {
+    await openBundle(page, spec.painted);
+    equal(await page.locator('#paint-label option').allTextContents(), ['left', 'right']);
+    const view = () => page.evaluate(() => document.getElementById('paint-view').toDataURL());
+    const paint = async (label, seed) => {
+      await page.selectOption('#paint-label', label);
+      await page.fill('#paint-seed', seed);
+      await page.fill('#paint-steps', '3');
+      await page.click('#paint-form button');
+      await status(page, `^Painted ${label} in 3 steps`);
+      return view();
+    };
+    const first = await paint('left', '4');
+    const second = await paint('right', '4');
+    check(first !== second && first !== (await paint('left', '5')), 'labels and seeds paint otherwise');
+    equal(await paint('left', '4'), first);
+    await slide(page, 'paint-step', 1);
+    equal(await page.textContent('#paint-told'), 'After step 1 of 3.');
+    check((await view()) !== first, 'each step has its picture');
+    await page.fill('#paint-steps', '0');
+    await page.evaluate(() => document.getElementById('paint-form').setAttribute('novalidate', ''));
+    await page.click('#paint-form button');
+    await error(page, 'steps is 0, expected a whole number from 1');
+    await checkDevice(page);
+  },
   async 'what is no picture is refused'({ page, spec }) {
     await openBundle(page, spec.captions);
     await page.setInputFiles('#picture', { name: 'note.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
@@ -273,7 +298,7 @@ const SCENARIOS = {
   },
   async 'fits a phone, every control has a name, nothing is loaded from elsewhere'({ page, spec, url, requests, complaints }) {
     await page.setViewportSize({ width: 390, height: 800 });
-    for (const name of [spec.text, spec.captions, spec.asked.bundle, spec.translated.bundle]) {
+    for (const name of [spec.text, spec.captions, spec.asked.bundle, spec.translated.bundle, spec.painted]) {
       await openBundle(page, name);
       check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is as wide as the screen`);
     }

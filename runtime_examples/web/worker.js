@@ -10,6 +10,7 @@ import { BundleError, reason } from './src/errors.js';
 import { generate, requireText, start } from './src/generation.js';
 import { imageTensor, pictureOf } from './src/picture.js';
 import { Model } from './src/model.js';
+import { paint, painterOf } from './src/painting.js';
 import { fromFile, toFile } from './src/snapshot.js';
 import { timeSteps } from './src/timing.js';
 import { TextStream, Tokenizer } from './src/tokenizer.js';
@@ -47,6 +48,7 @@ const METHODS = {
   caption: ({ pixels }) => inTurn(() => captionOf(pixels)),
   ask: ({ pixels, question }) => inTurn(() => answerTo(pixels, question)),
   translate: ({ text }, id, tell) => translated(text, tell),
+  paint: (asked) => inTurn(() => paint(opened.model, asked)),
   write,
   save: ({ snapshot, text }) => toFile(opened.model, snapshot, text),
   restore: ({ bytes }) => fromFile(opened.model, bytes),
@@ -69,6 +71,7 @@ async function open({ source, place, artifact = null }) {
     decoding: bundle.manifest.decoding,
     vocabulary: model.vocabulary,
     answers: answersOf(model),
+    paints: painterOf(model)?.labels ?? null,
     states: model.states.map(({ name, axes }) => ({ name, dims: axes.map((axis) => sizes[axis] ?? 1) })),
   };
 }
@@ -94,9 +97,10 @@ async function time() {
   }
 }
 
-/** What the page can do with a model: 'language', 'captioner', 'answerer', 'translator', or 'module': check it. */
+/** What the page can do with a model: 'language', 'captioner', 'answerer', 'painter', 'translator', or 'module': check it. */
 function familyOf(model) {
   if (answersOf(model)) return 'answerer';
+  if (painterOf(model)) return 'painter';
   if (sourceOf(model)) return 'translator';
   try {
     requireText(model);

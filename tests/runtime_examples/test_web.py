@@ -219,6 +219,7 @@ def spec(
         caption = writer.write(folder / "picture.png", beam=1).text
     asked = export_tiny("answerer", folder / "asked", to=["onnx"], steps=8)
     translated = export_tiny("translator", folder / "translated", to=["onnx"], steps=8)
+    painted = export_tiny("painter", folder / "painted", to=["onnx"], steps=8)
     damaged = _damaged(folder / "damaged", text)
     return {
         "compiled": _compiled(checkpoint_folder, folder / "compiled"),
@@ -230,6 +231,7 @@ def spec(
             str(words),
             str(asked),
             str(translated),
+            str(painted),
             str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
             _damage(text, folder / "integers-first", _turn_artifacts),
@@ -240,6 +242,7 @@ def spec(
         "captions": "captions",
         "asked": _asked(asked, folder / "picture.png"),
         "translated": _translated(translated),
+        "painted": "painted",
         "pairs": "pairs",
         "words": "words",
         "of_words": _of_words(words),
