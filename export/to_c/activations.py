@@ -9,7 +9,7 @@ from math import pi, sqrt
 import numpy as np
 
 from edgernn.export.to_c.call import Call
-from edgernn.export.to_c.pointwise import elu, folded, number, softplus
+from edgernn.export.to_c.pointwise import elu, folded, number
 from edgernn.export.to_c.views import View
 
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
@@ -43,7 +43,8 @@ def swish(call: Call) -> View:
 
 def mish(call: Call) -> View:
     """Return x tanh(ln(1 + e^x)) (Misra 2019)."""
-    return call.build.pointwise("mul", call[0], call.build.pointwise("tanh", softplus(call)))
+    apply = call.build.pointwise
+    return apply("mul", call[0], apply("tanh", apply("softplus", call[0])))
 
 
 def selu(call: Call) -> View:

@@ -92,14 +92,6 @@ def elu(call: Call) -> View:
     return _below_zero(call, apply("mul", grown, number(call, call.get("alpha", 1.0))))
 
 
-def softplus(call: Call) -> View:
-    """Return ln(1 + e^x) = max(x, 0) + ln(1 + e^−|x|)."""
-    apply = call.build.pointwise
-    shrunk = apply("exp", apply("neg", apply("abs", call[0])))
-    rest = apply("log", apply("add", shrunk, number(call, 1)))
-    return apply("add", apply("relu", call[0]), rest)
-
-
 def hard_sigmoid(call: Call) -> View:
     """Return α x + β between 0 and 1."""
     apply = call.build.pointwise
@@ -126,6 +118,7 @@ EACH: dict[str, Callable[[Call], View]] = {
             "Relu": "relu",
             "Exp": "exp",
             "Log": "log",
+            "Softplus": "softplus",
             "Sqrt": "sqrt",
             "Tanh": "tanh",
             "Sigmoid": "sigmoid",
@@ -162,6 +155,5 @@ EACH: dict[str, Callable[[Call], View]] = {
     "LeakyRelu": leaky,
     "PRelu": prelu,
     "Elu": elu,
-    "Softplus": softplus,
     "HardSigmoid": hard_sigmoid,
 }

@@ -14,6 +14,7 @@ class MinLSTM(Minimal):
     f = σ(x_f)    i = σ(x_i)    n = x_n    h' = f / (f + i) ⊙ h + i / (f + i) ⊙ n
 
     Computed is ``i / (f + i) = σ(ln i - ln f)``, which no gate's rounding to zero turns into 0 / 0.
+    ``i / (f + i)`` as exact, by exponentials of numbers not above 0, is 11 operators in place of 6.
     """
 
     gates = 3

@@ -17,7 +17,7 @@ from edgernn.sessions.compiler import build, find_compiler
 
 UNARY = (
     "exp", "log", "sqrt", "erf", "tanh", "sigmoid", "relu", "abs", "sin", "cos", "round", "floor",
-    "ceil", "sign",
+    "ceil", "sign", "softplus",
 )  # fmt: skip
 
 
@@ -79,7 +79,11 @@ def test_the_largest_error_is_the_stated_one(
         ("exp", -87, 88.7, 3e-7),
         ("log", 1e-3, 100, 3e-7),
         ("log", 1e-38, 1e-36, 3e-7),
+        ("log", 1e-37, 1e38, 3e-7),
         ("sqrt", 1e-3, 1e4, 2e-7),
+        ("softplus", -87, 87, 3e-7),
+        ("softplus", -2, 2, 3e-7),
+        ("softplus", 0, 3e38, 3e-7),
     ],
 )
 def test_the_largest_relative_error_is_the_stated_one(
@@ -87,8 +91,16 @@ def test_the_largest_relative_error_is_the_stated_one(
 ) -> None:
     x = points(low, high)
     x = x[np.abs(x - 1) > 1e-2] if name == "log" else x  # near 1 it is 0: absolute there
-    exact = getattr(np, name)(x.astype(np.float64))
+    function = {"softplus": lambda x: np.logaddexp(x, 0)}.get(name) or getattr(np, name)
+    exact = function(x.astype(np.float64))
     assert (np.abs(of(name, x) - exact) / np.abs(exact)).max() <= limit
+
+
+def test_a_logarithm_over_all_powers_of_two() -> None:
+    x = np.exp2(np.linspace(-148, 127.99, 1_000_003)).astype(np.float32)
+    x = x[np.abs(x - 1) > 1e-2]
+    exact = np.log(x.astype(np.float64))
+    assert np.abs(of("log", x) / exact - 1).max() <= 3e-7
 
 
 def test_near_one_a_logarithm_is_near_nothing() -> None:
@@ -102,6 +114,9 @@ def test_what_is_beyond_a_functions_range() -> None:
         0, 0, 1, inf, inf, inf, 0,
     ]  # fmt: skip
     assert of("log", np.array([0, 1, inf])).tolist() == [-inf, 0, inf]
+    assert of("softplus", np.array([-inf, -1e30, -88, 200, 1e30, inf])).tolist() == [
+        0, 0, 0, 200, np.float32(1e30), inf,
+    ]  # fmt: skip
     assert of("sqrt", np.array([0, 1, 4, inf])).tolist() == [0, 1, 2, inf]
     assert of("tanh", np.array([-inf, 0, inf])) == pytest.approx([-1, 0, 1], abs=4e-7)
     assert of("sigmoid", np.array([-inf, 0, inf])) == pytest.approx([0, 0.5, 1], abs=2.5e-7)
