@@ -59,7 +59,7 @@ def precision_names() -> list[str]:
 
 
 def cell_names() -> list[str]:
-    """Return what ``--cell`` takes."""
+    """Return the recurrent cells."""
     from edgernn.models.cells.table import CELLS
 
     return list(CELLS)
@@ -84,11 +84,11 @@ def token_names() -> list[str]:
     return ["char", "byte", "word", "bpe"]
 
 
-def text_cell_names() -> list[str]:
-    """Return what ``--cell`` of ``train text`` takes."""
-    from edgernn.models.layered.table import OVER_TIME
+def stack_names() -> list[str]:
+    """Return what ``--cell`` takes: cells, and what stands in their place."""
+    from edgernn.models.layered.table import OVER_MAPS, OVER_TIME
 
-    return [*cell_names(), *OVER_TIME]
+    return [*cell_names(), *OVER_TIME, *OVER_MAPS]
 
 
 def way_names() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,14 +23,12 @@ from edgernn.cli.choices import (
     device_names,
     one_of,
     read_share,
-    text_cell_names,
     text_names,
     token_names,
-    way_names,
-    weight_names,
 )
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console
+from edgernn.cli.stack_options import stacked
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
 
 app = typer.Typer(
@@ -60,6 +58,7 @@ app.command("paint")(train_paint.paint)
 
 @app.command("text")
 @training()
+@stacked(hidden=256, layers=2)
 def text(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
@@ -80,36 +79,9 @@ def text(
     ] = "char",
     vocabulary: Annotated[int | None, _data(help="Most tokens of word and bpe.")] = None,
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
-    cell: Annotated[
-        str, _model(help=one_of(text_cell_names()), **completing(text_cell_names))
-    ] = "lstm",
-    hidden: Annotated[int, _model(help="Width of a layer.")] = 256,
-    layers: Annotated[int, _model(help="Layers, 1 to 256.")] = 2,
-    between: Annotated[
-        str,
-        _model(
-            help="What passes between layers: plain, residual or highway.", **completing(way_names)
-        ),
-    ] = "plain",
-    weights: Annotated[
-        str,
-        _model(
-            help="Values of the layers' matrices: float, binary or ternary.",
-            **completing(weight_names),
-        ),
-    ] = "float",
-    kernel: Annotated[
-        int | None, _model(help="Steps that each causal convolution sees; default 3.")
-    ] = None,
-    growth: Annotated[
-        int | None, _model(help="How their dilation grows from layer to layer; default 2.")
-    ] = None,
     embedding: Annotated[
         int | None, _model(help="Width of a token vector; default 64, tied: hidden.")
     ] = None,
-    dropout: Annotated[
-        float, _model(parser=read_share, help="Share of values dropped in training.")
-    ] = 0.0,
     tied: Annotated[bool, _model("--tied", help="One matrix for embedding and head.")] = False,
     learned_state: Annotated[
         bool, _model("--learned-state", help="Learn the first state.")
@@ -146,6 +118,7 @@ def text(
     config: Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    **stack: Any,
 ) -> None:
     """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had
     not stopped.
@@ -164,13 +137,9 @@ def text(
         )
         finish(run, "text", as_json=as_json)
         return
-    model = {"cell": cell, "hidden": hidden, "layers": layers, "dropout": dropout, "tied": tied}
-    model |= {
-        "between": between,
-        "weights": weights,
-        "kernel": kernel,
-        "growth": growth,
-        "embedding": (hidden if tied else 64) if embedding is None else embedding,
+    model = stack | {
+        "tied": tied,
+        "embedding": (stack["hidden"] if tied else 64) if embedding is None else embedding,
         "learned_initial_state": learned_state,
     }
     setup = validated(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgernn.cli.choices import cell_names, completing, one_of, read_share
+from edgernn.cli.choices import read_share
+from edgernn.cli.stack_options import stack_of, stacked
 from edgernn.cli.train_options import Asked, trains
 
 _data, _model, _loss = (
@@ -18,6 +19,7 @@ _data, _model, _loss = (
 
 
 @trains("ask", minutes=4.0, learning_rate=3e-3)
+@stacked(cell="gru", hidden=96, dropout=0.2)
 def ask(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -44,21 +46,17 @@ def ask(
     image_size: Annotated[
         int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
     ] = None,
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "gru",
-    hidden: Annotated[int, _model(help="Width of a recurrent layer.")] = 96,
     embedding: Annotated[int, _model(help="Width of a word's vector.")] = 48,
     joint: Annotated[int, _model(help="Width of what is joined.")] = 128,
     keys: Annotated[int, _model(help="Width of attention's keys.")] = 64,
     values: Annotated[int, _model(help="Width of what attention sees of a region.")] = 96,
-    dropout: Annotated[
-        float, _model(parser=read_share, help="Share of values dropped in training.")
-    ] = 0.2,
     word_dropout: Annotated[
         float, _loss(parser=read_share, help="Share of the words that are replaced by <unk>.")
     ] = 0.1,
     label_smoothing: Annotated[
         float, _loss(parser=read_share, help="Share of a target spread over all answers.")
     ] = 0.1,
+    **stack: Any,
 ) -> Asked:
     """Train a network that answers questions about a picture. Ctrl-C ends the run cleanly; --resume
     goes on as if it had not stopped.
@@ -83,13 +81,11 @@ def ask(
         join=join,
         encoder=encoder,
         image_size=(64 if encoder == "compact" else 224) if image_size is None else image_size,
-        cell=cell,
-        hidden=hidden,
         embedding=embedding,
         joint=joint,
         keys=keys,
         values=values,
-        dropout=dropout,
+        **stack_of(stack),
     )
     options = validated(AskOptions, word_dropout=word_dropout, label_smoothing=label_smoothing)
     setup = validated(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgernn.cli.choices import cell_names, completing, one_of, read_share, way_names, weight_names
+from edgernn.cli.choices import completing, read_share
+from edgernn.cli.stack_options import stack_of, stacked
 from edgernn.cli.train_options import Asked, trains
 
 _DEFAULT_MINUTES = 2.0
@@ -18,6 +19,7 @@ _data, _model = (
 
 
 @trains("classify", minutes=_DEFAULT_MINUTES, learning_rate=4e-3)
+@stacked()
 def classify(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -39,26 +41,7 @@ def classify(
     ] = "word",
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
     longest: Annotated[int, _data(help="Tokens of a text, or frames; the rest is cut.")] = 512,
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
-    hidden: Annotated[int, _model(help="Width of a layer.")] = 64,
-    layers: Annotated[int, _model(help="Layers, 1 to 256.")] = 1,
-    between: Annotated[
-        str,
-        _model(
-            help="What passes between layers: plain, residual or highway.", **completing(way_names)
-        ),
-    ] = "plain",
-    weights: Annotated[
-        str,
-        _model(
-            help="Values of the layers' matrices: float, binary or ternary.",
-            **completing(weight_names),
-        ),
-    ] = "float",
     embedding: Annotated[int, _model(help="Width of a token vector.")] = 32,
-    dropout: Annotated[
-        float, _model(parser=read_share, help="Share of values dropped in training.")
-    ] = 0.0,
     running: Annotated[
         float,
         _model(parser=read_share, help="Share of the loss that all steps have, not the last."),
@@ -66,6 +49,7 @@ def classify(
     smoothing: Annotated[
         float, _model(parser=read_share, help="Share of a target spread over all labels.")
     ] = 0.0,
+    **stack: Any,
 ) -> Asked:
     """Train a classifier of texts, or of clips of frames. Ctrl-C ends the run cleanly; --resume
     goes on as if it had not stopped.
@@ -86,14 +70,9 @@ def classify(
         tokens=tokens,
         minimum_count=minimum_count,
         longest=longest,
-        cell=cell,
-        hidden=hidden,
-        layers=layers,
-        between=between,
-        weights=weights,
         embedding=embedding,
-        dropout=dropout,
         running=running,
         smoothing=smoothing,
+        **stack_of(stack),
     )
     return where, setup

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgernn.cli.choices import cell_names, completing, one_of, read_share
+from edgernn.cli.choices import read_share
+from edgernn.cli.stack_options import stack_of, stacked
 from edgernn.cli.train_options import Asked, trains
 from edgernn.errors import UsageError
 
@@ -18,6 +19,7 @@ _data, _model, _loss = (
 
 
 @trains("glimpse", minutes=6.0, batch=128, clip=5.0, weight_decay=0.0)
+@stacked(cell="gru", hidden=128)
 def glimpse(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -35,14 +37,13 @@ def glimpse(
     strides: Annotated[
         str, _model(help="Pixels between the samples of each crop, finest first.")
     ] = "1,3",
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "gru",
-    hidden: Annotated[int, _model(help="Width of a layer.")] = 128,
     looks: Annotated[int, _loss(help="Looks at each picture.")] = 6,
     spread: Annotated[
         float, _loss(help="How far from its mean a look goes at first, halves of a picture.")
     ] = 0.4,
     last_spread: Annotated[float, _loss(help="And how far at the end of training.")] = 0.1,
     location_weight: Annotated[float, _loss(help="Weight of the loss of where to look.")] = 0.05,
+    **stack: Any,
 ) -> Asked:
     """Train a network that names what a picture shows after a few looks at parts of it. Ctrl-C ends
     the run cleanly; --resume goes on as if it had not stopped.
@@ -62,7 +63,7 @@ def glimpse(
         seed=data_seed,
         validation_fraction=validation_fraction,
     )
-    model = validated(GlimpseModel, side=crop, strides=_strides(strides), cell=cell, hidden=hidden)
+    model = validated(GlimpseModel, side=crop, strides=_strides(strides), **stack_of(stack))
     options = validated(
         GlimpseOptions,
         looks=looks,

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import inspect
 import time
-import typing
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 from edgernn.cli.choices import completing, device_names
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console, tell
+from edgernn.cli.stack_options import parameters_of
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
 
 Asked = tuple[Any, Any]  # records: where the examples come from; network and loss
@@ -65,7 +65,7 @@ def trains(
     """
 
     def decorate(asked: Callable[..., Asked]) -> Callable[..., None]:
-        own = _parameters(asked)
+        own = parameters_of(asked)
 
         @training()
         def run(context: typer.Context, out: Path, **given: Any) -> None:
@@ -82,7 +82,7 @@ def trains(
 
         shared = {
             name: p.replace(default=defaults.get(name, p.default))
-            for name, p in _parameters(_shared).items()
+            for name, p in parameters_of(_shared).items()
         }
         here = inspect.Parameter(
             "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
@@ -101,13 +101,6 @@ def trains(
         return command_of
 
     return decorate
-
-
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a function, their annotations evaluated."""
-    hints = typing.get_type_hints(function, include_extras=True)
-    found = inspect.signature(function).parameters
-    return {name: p.replace(annotation=hints[name]) for name, p in found.items()}
 
 
 def _run(

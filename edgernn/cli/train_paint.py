@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgernn.cli.choices import cell_names, completing, one_of, read_share
+from edgernn.cli.choices import read_share
+from edgernn.cli.stack_options import stack_of, stacked
 from edgernn.cli.train_options import Asked, trains
 
 _data, _model, _loss = (
@@ -18,6 +19,7 @@ _data, _model, _loss = (
 
 
 @trains("paint", minutes=6.0, batch=128, clip=5.0, weight_decay=0.0)
+@stacked(hidden=128)
 def paint(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -30,14 +32,13 @@ def paint(
         float, _data(parser=read_share, help="Share of your own pictures for validation.")
     ] = 0.1,
     noise: Annotated[int, _model(help="Numbers of noise that a step takes.")] = 8,
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
-    hidden: Annotated[int, _model(help="Width of the recurrent layer.")] = 128,
     embedding: Annotated[int, _model(help="Width of what a label is encoded as.")] = 16,
     paint_steps: Annotated[int, _loss(help="Steps of a picture.")] = 8,
     inference: Annotated[
         int, _loss(help="Width of the network that infers noise; it is not exported.")
     ] = 128,
     divergence: Annotated[float, _loss(help="Weight of the noise's divergence.")] = 1.0,
+    **stack: Any,
 ) -> Asked:
     """Train a network that paints a picture of a label step by step, from noise. Ctrl-C ends the
     run cleanly; --resume goes on as if it had not stopped.
@@ -55,6 +56,6 @@ def paint(
         seed=data_seed,
         validation_fraction=validation_fraction,
     )
-    model = validated(PaintModel, noise=noise, cell=cell, hidden=hidden, embedding=embedding)
+    model = validated(PaintModel, noise=noise, embedding=embedding, **stack_of(stack))
     options = validated(PaintOptions, steps=paint_steps, inference=inference, divergence=divergence)
     return found, validated(PaintSetup, model=model, options=options)

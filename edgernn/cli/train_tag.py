@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edgernn.cli.choices import cell_names, completing, one_of, read_share
+from edgernn.cli.choices import read_share
+from edgernn.cli.stack_options import stack_of, stacked
 from edgernn.cli.train_options import Asked, trains
 from edgernn.errors import UsageError
 
@@ -18,6 +19,7 @@ _data, _model = (
 
 
 @trains("tag", minutes=4.0, batch=32, learning_rate=3e-3)
+@stacked(cell="gru")
 def tag(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -38,9 +40,6 @@ def tag(
         int, _data(help="Longer sequences are cut into pieces of these steps.")
     ] = 64,
     minimum_count: Annotated[int, _data(help="Fewest occurrences of a word.")] = 2,
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "gru",
-    hidden: Annotated[int, _model(help="Width of the recurrent layer.")] = 64,
-    layers: Annotated[int, _model(help="Recurrent layers, 1 to 16.")] = 1,
     channels: Annotated[
         str | None,
         _model(
@@ -52,6 +51,7 @@ def tag(
     delay: Annotated[
         int, _model(help="Give the label of a step so many steps later, when more was seen.")
     ] = 0,
+    **stack: Any,
 ) -> Asked:
     """Train a tagger: a label for each frame of a clip, or each word of a sentence. Ctrl-C ends the
     run cleanly; --resume goes on as if it had not stopped.
@@ -71,13 +71,11 @@ def tag(
     )
     setup = validated(
         TagSetup,
-        cell=cell,
-        hidden=hidden,
-        layers=layers,
         channels=None if channels is None else _widths(channels),
         features=features,
         embedding=embedding,
         delay=delay,
+        **stack_of(stack),
     )
     return found, setup
 

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgernn.contract import CHANNELS, HEIGHT, TOKENS, WIDTH, Record, validated
+from edgernn.contract import CHANNELS, HEIGHT, TOKENS, WIDTH, validated
 from edgernn.models.layered.description import NetworkConfig
+from edgernn.models.layered.over_time import CellName, Stack, Width
 
 Join = Literal["attention", "concatenate", "multiply"]
 ANSWER, ANSWERS, PICTURE, ATTENTION = "answer", "answers", "image", "attention"
@@ -33,7 +34,7 @@ _AXES = {
 Layers = list[dict[str, Any]]
 
 
-class AskModel(Record):
+class AskModel(Stack):
     """The shape of the network.
 
     ``joint`` is the width of what stands before the head; ``keys`` and ``values`` are those of
@@ -43,9 +44,9 @@ class AskModel(Record):
     join: Join = "attention"
     encoder: str = "compact"
     image_size: int = Field(default=64, ge=32, le=1024)
-    cell: str = "gru"
+    cell: CellName = "gru"
     embedding: int = Field(default=48, ge=1, le=4096)
-    hidden: int = Field(default=96, ge=1, le=4096)
+    hidden: Width = 96
     joint: int = Field(default=128, ge=1, le=4096)
     keys: int = Field(default=64, ge=1, le=4096)
     values: int = Field(default=96, ge=1, le=4096)
@@ -103,7 +104,7 @@ def _encode(model: AskModel, *, looks: bool) -> Layers:
 def _question(model: AskModel) -> Layers:
     return [
         _layer("embedding", "embedding", TOKENS, width=model.embedding),
-        _layer("question", "recurrent", "embedding", cell=model.cell, hidden=model.hidden),
+        *model.described("question", "embedding"),
     ]
 
 
@@ -132,7 +133,7 @@ def _attention(model: AskModel) -> Layers:
     return [
         _layer("look", "attention", _FEATURES, _KEYS, "question", score="product"),
         _layer("both", "concat", "question", "look"),
-        _layer("reasoning", "recurrent", "both", cell=model.cell, hidden=model.hidden),
+        *model.described("reasoning", "both"),
         _layer("found", "concat", "reasoning", "look", _VECTOR),
         _layer("some", "dropout", "found", share=model.dropout),
         *_product(model, "some"),

@@ -21,10 +21,9 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import DataError, UsageError
 from edgernn.families.examples import LENGTHS, TARGET
 from edgernn.models import checkpoint
-from edgernn.models.between import Between
-from edgernn.models.few_values import Weights
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
+from edgernn.models.layered.over_time import Stack
 from edgernn.training.kinds import EXAMPLES, Kind, Setup
 from edgernn.training.labels import LabelObjective, asked_of, run
 from edgernn.training.objective import Batch
@@ -51,7 +50,7 @@ class ClassifyData(BaseModel):
     validation_fraction: float = 0.1
 
 
-class ClassifySetup(Setup):
+class ClassifySetup(Setup, Stack):
     """What a classifier and its loss are made of.
 
     Attributes:
@@ -67,19 +66,13 @@ class ClassifySetup(Setup):
     tokens: Literal["word", "char"] = "word"
     minimum_count: int = Field(default=2, ge=1)
     longest: int = Field(default=512, ge=1)
-    cell: str = "lstm"
-    hidden: int = Field(default=64, ge=1)
-    layers: int = Field(default=1, ge=1)
-    between: Between = "plain"
-    weights: Weights = "float"
     embedding: int = Field(default=32, ge=1)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
     running: float = Field(default=0.2, ge=0, le=1)
     smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Classify(Kind[ClassifyData, ClassifySetup]):
-    """A classifier: embedding or normalisation, recurrent layers, a linear head."""
+    """A classifier: embedding or normalisation, what goes over time, a linear head."""
 
     command = "classify"
     setup = ClassifySetup
@@ -239,18 +232,10 @@ def _frames(mean: list[float], variance: list[float]) -> dict[str, Any]:
 
 
 def _network(setup: ClassifySetup, begins: dict[str, Any], classes: list[str]) -> NetworkConfig:
-    """Return the network: what it begins with, recurrent layers, and the head."""
-    recurrent = {
-        "cell": setup.cell,
-        "hidden": setup.hidden,
-        "layers": setup.layers,
-        "between": setup.between,
-        "weights": setup.weights,
-        "dropout": setup.dropout,
-    }
+    """Return the network: what it begins with, what goes over time, and the head."""
     layers = [
         {**begins["layer"], "inputs": [begins["port"]["name"]]},
-        {"name": "rnn", "kind": "recurrent", "options": recurrent},
+        *setup.described("rnn", begins["layer"]["name"]),
         {"name": "dropout", "kind": "dropout", "options": {"share": setup.dropout}},
         {"name": "head", "kind": "linear", "options": {"width": "classes"}},
     ]

@@ -61,4 +61,4 @@ class GlimpseKind(Kind[GlimpseData, GlimpseSetup]):
         self, setup: GlimpseSetup, examples: ExampleSet, tokenizer: Tokenizer | None
     ) -> GlimpseObjective:
         """See ``Kind.objective``."""
-        return GlimpseObjective(setup.options, hidden=setup.model.hidden)
+        return GlimpseObjective(setup.options, hidden=setup.model.width)

@@ -20,26 +20,28 @@ from typing import Any
 
 from pydantic import Field
 
-from edgernn.contract import CHANNELS, HEIGHT, WIDTH, Record, validated
+from edgernn.contract import CHANNELS, HEIGHT, WIDTH, validated
 from edgernn.families.glimpses import CLASSES, COORDINATES, IMAGE, LOCATION, LOGITS, LOOKED, NOISE
 from edgernn.models.layered.description import NetworkConfig
+from edgernn.models.layered.over_time import CellName, Stack, Width
 
+CORE = "core"  # the layer over time
 _PICTURE = "picture"
 
 
-class GlimpseModel(Record):
+class GlimpseModel(Stack):
     """The shape of the network.
 
     Attributes:
         side: samples along a side of a crop.
         strides: pixels between the samples of each crop.
-        cell, hidden: of the recurrent layer; ``hidden`` is also the width of what it is given.
+        hidden: also the width of what goes over time is given.
     """
 
     side: int = Field(default=12, ge=2, le=64)
     strides: tuple[int, ...] = Field(default=(1, 3), min_length=1, max_length=8)
-    cell: str = "gru"
-    hidden: int = Field(default=128, ge=1, le=4096)
+    cell: CellName = "gru"
+    hidden: Width = 128
 
 
 def glimpse_network(
@@ -87,8 +89,8 @@ def _step(model: GlimpseModel) -> list[dict[str, Any]]:
         _layer("what", "linear", "crops", width=width, activation="relu"),
         _layer("where", "linear", "place", width=width, activation="relu"),
         _layer("seen", "multiply", "what", "where"),
-        _layer("core", "recurrent", "seen", cell=model.cell, hidden=width),
-        _layer("scores", "linear", "core", width=CLASSES),
-        _layer("next", "linear", "core", width=COORDINATES, activation="tanh"),
+        *model.described(CORE, "seen"),
+        _layer("scores", "linear", CORE, width=CLASSES),
+        _layer("next", "linear", CORE, width=COORDINATES, activation="tanh"),
         _layer(LOCATION, "keep", "next", width=COORDINATES),
     ]

@@ -17,6 +17,7 @@ from edgernn.data.examples import VALIDATION, ExampleSet
 from edgernn.families.examples import TARGET
 from edgernn.families.glimpses import IMAGE, LOCATION, LOGITS, NOISE
 from edgernn.models.layered.network import Network
+from edgernn.training.glimpse_network import CORE
 from edgernn.training.objective import LOSS, Batch, Objective, Sums, advance, begin
 from edgernn.training.text import entropy_of
 
@@ -145,9 +146,9 @@ def _looks(network: Network, image: Tensor, noise: Tensor) -> Iterator[_Look]:
     """
     contexts, state = begin(network, {IMAGE: image}, rows=len(image))
     names = [spec.name for spec in network.config.contract().step.states]
-    place, hidden = names.index(LOCATION), next(i for i, n in enumerate(names) if n != LOCATION)
+    place = names.index(LOCATION)
     for added in noise:
         mean = state[place]
         given = tuple(s.detach() if at == place else s for at, s in enumerate(state))
         outputs, state = advance(network, {NOISE: added}, contexts, given)
-        yield _Look(outputs[LOGITS][:, 0], mean, added[:, 0], state[hidden][0])
+        yield _Look(outputs[LOGITS][:, 0], mean, added[:, 0], network.latest(CORE, state))

@@ -16,26 +16,26 @@ from typing import Any
 
 from pydantic import Field
 
-from edgernn.contract import HEIGHT, WIDTH, Record, validated
+from edgernn.contract import HEIGHT, WIDTH, validated
 from edgernn.families.painter import CANVAS, CLASSES, LABEL, NOISE, PICTURE
 from edgernn.models.layered.description import NetworkConfig
+from edgernn.models.layered.over_time import Stack, Width
 
+CORE = "core"  # the layer over time
 _WANTED = "wanted"  # the context: what the label was encoded as
 _DARK = -4.0
 
 
-class PaintModel(Record):
+class PaintModel(Stack):
     """The shape of the network.
 
     Attributes:
         noise: Z, the numbers of noise that a step takes.
-        cell, hidden: of the recurrent layer.
         embedding: the width of what a label is encoded as.
     """
 
     noise: int = Field(default=8, ge=1, le=1024)
-    cell: str = "lstm"
-    hidden: int = Field(default=128, ge=1, le=4096)
+    hidden: Width = 128
     embedding: int = Field(default=16, ge=1, le=4096)
 
 
@@ -57,8 +57,8 @@ def paint_network(
         "contexts": {_WANTED: "meaning"},
         "layers": [
             _layer("idea", "concat", NOISE, _WANTED),
-            _layer("core", "recurrent", "idea", cell=model.cell, hidden=model.hidden),
-            _layer("ink", "linear", "core", width=height * width),
+            *model.described(CORE, "idea"),
+            _layer("ink", "linear", CORE, width=height * width),
             _layer(CANVAS, "canvas", "ink", height=HEIGHT, width=WIDTH),
             _layer("light", "scale", CANVAS, offset=_DARK),
             _layer("shown", "activation", "light", function="sigmoid"),

@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from edgernn.contract import Record
-from edgernn.families.painter import CANVAS, LABEL, NOISE, PICTURE
+from edgernn.families.painter import LABEL, NOISE, PICTURE
 from edgernn.models.layered.network import Network
 from edgernn.training.objective import LOSS, Batch, Objective, Sums, advance, begin
-from edgernn.training.paint_network import PaintModel
+from edgernn.training.paint_network import CORE, PaintModel
 
 IMAGE = "image"  # of an example, beside its label
 _LEAST = 1e-6  # of a probability of a pixel
@@ -50,7 +50,7 @@ class PaintObjective(Objective):
     def __init__(self, options: PaintOptions, model: PaintModel, *, pixels: int) -> None:
         super().__init__()
         self.options, self.width = options, model.noise
-        self.reader = nn.LSTMCell(2 * pixels + model.hidden, options.inference)
+        self.reader = nn.LSTMCell(2 * pixels + model.width, options.inference)
         self.inferred = nn.Linear(options.inference, 2 * model.noise)
 
     def forward(self, network: Network, batch: Batch, share: float) -> tuple[Tensor, Tensor]:
@@ -72,14 +72,12 @@ class PaintObjective(Objective):
         image = batch[IMAGE][..., 0].float() / 255  # [N, H, W]
         flat, count = image.flatten(1), len(image)  # [N, P]
         contexts, state = begin(network, {LABEL: batch[LABEL]}, rows=count)
-        names = [spec.name for spec in network.config.contract().step.states]
-        hidden = next(at for at, name in enumerate(names) if name != CANVAS)
         error = flat
         inner: tuple[Tensor, Tensor] | None = None
         divergence = flat.new_zeros(count)
         outputs: dict[str, Tensor] = {}
         for _ in range(self.options.steps):
-            seen = torch.cat((flat, error, state[hidden][-1]), 1)
+            seen = torch.cat((flat, error, network.latest(CORE, state)), 1)
             inner = self.reader(seen, inner)
             mean, spread = self.inferred(inner[0]).float().chunk(2, 1)  # [N, Z]
             spread = spread.clamp(-_MOST_SPREAD, _MOST_SPREAD)  # log σ

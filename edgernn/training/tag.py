@@ -17,11 +17,10 @@ from edgernn.data.clips.tagged import Tagged, TaggedFrames, label_ids, label_nam
 from edgernn.data.examples import ExampleSet
 from edgernn.data.text.spaced import spaced_pipeline
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.errors import UsageError
 from edgernn.families.examples import LENGTHS, NOTHING, TARGET
 from edgernn.models import checkpoint
-from edgernn.models.cells.table import CELLS
 from edgernn.models.layered.description import NetworkConfig
+from edgernn.models.layered.over_time import CellName, Stack
 from edgernn.training.kinds import EXAMPLES, Kind, Setup
 from edgernn.training.labels import LabelObjective
 from edgernn.training.tag_network import (
@@ -33,7 +32,6 @@ from edgernn.training.tag_network import (
     word_layers,
 )
 from edgernn.training.tag_sources import TagData, sequences_of
-from edgernn.wording import expected_one_of
 
 _UNKNOWN = "<unk>"
 _HIDDEN, _SEED = 0.03, 0  # the share of words that training does not know
@@ -41,12 +39,10 @@ _HELD_OUT_STEPS = 3000  # of the held-out sample, or a little more
 _MOST_DELAY = 64
 
 
-class TagSetup(Setup):
+class TagSetup(Setup, Stack):
     """The network of a tagger.
 
     Attributes:
-        cell: a row of ``models.cells.table``.
-        hidden, layers: H and L of the recurrent layer.
         channels: of the convolutions over a frame, each of which halves the picture; None takes
             as many as make it small.
         features: the width of a frame's vector.
@@ -55,9 +51,7 @@ class TagSetup(Setup):
     """
 
     command: Literal["tag"] = "tag"
-    cell: str = "gru"
-    hidden: Size = 64
-    layers: int = Field(default=1, ge=1, le=16)
+    cell: CellName = "gru"
     channels: tuple[Size, ...] | None = None
     features: Size = 64
     embedding: Size = 32
@@ -73,8 +67,7 @@ class TagKind(Kind[TagData, TagSetup]):
 
     def check(self, data: TagData, setup: TagSetup) -> None:
         """See ``Kind.check``."""
-        if setup.cell not in CELLS:
-            raise UsageError(f"unknown cell {setup.cell!r}; {expected_one_of(setup.cell, CELLS)}")
+        setup.described("rnn", "vector", maps=setup.over_maps)
 
     def prepare(
         self, data: TagData, out: Path, *, setup: TagSetup, tell: Callable[[str], None]
@@ -107,16 +100,18 @@ class TagKind(Kind[TagData, TagSetup]):
         self, setup: TagSetup, examples: ExampleSet, tokenizer: Tokenizer | None
     ) -> NetworkConfig:
         """See ``Kind.network``."""
-        recurrent = {"cell": setup.cell, "hidden": setup.hidden, "layers": setup.layers}
         if tokenizer is not None:
             layers, sizes = word_layers(setup.embedding), {"vocab": tokenizer.vocabulary_size}
         else:
             height, width, channels = examples.about["frame"]
             sizes = {"height": height, "width": width, "channels": channels}
             convolutions = channels_for(height, width) if setup.channels is None else setup.channels
-            layers = frame_layers(convolutions, setup.features)
+            features = None if setup.over_maps else setup.features
+            layers = frame_layers(convolutions, features)
         labels = examples.about["labels"]
-        made = described(layers, recurrent, sizes, labels, late=setup.delay)
+        maps = tokenizer is None and setup.over_maps
+        over = setup.described("rnn", layers[-1]["name"], maps=maps)
+        made = described([*layers, *over], sizes, labels, late=setup.delay)
         return NetworkConfig.model_validate(made)
 
     def objective(

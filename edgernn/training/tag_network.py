@@ -26,13 +26,17 @@ def channels_for(height: int, width: int) -> tuple[int, ...]:
     return tuple(made)
 
 
-def frame_layers(channels: Sequence[int], features: int) -> list[dict[str, Any]]:
-    """Return the layers from pictures to a vector a frame, ``vector``."""
+def frame_layers(channels: Sequence[int], features: int | None) -> list[dict[str, Any]]:
+    """Return the layers from pictures to a vector a frame, or to a map where there are no
+    ``features``.
+    """
     layers, last = [_layer("pixels", "frames", FRAMES)], "pixels"
     for place, width in enumerate(channels):
         name = f"convolution{place}"
         layers.append(_layer(name, "frame_convolution", last, width=width, **_CONVOLUTION))
         last = name
+    if features is None:
+        return layers
     layers.append(_layer("flat", "frame_vector", last))
     return [*layers, _layer("vector", "linear", "flat", width=features)]
 
@@ -44,7 +48,6 @@ def word_layers(embedding: int) -> list[dict[str, Any]]:
 
 def described(
     layers: list[dict[str, Any]],
-    recurrent: dict[str, Any],
     sizes: dict[str, int],
     labels: Sequence[str],
     *,
@@ -53,8 +56,7 @@ def described(
     """Return the description of the network.
 
     Args:
-        layers: up to ``vector``.
-        recurrent: the options of the recurrent layer, ``rnn``.
+        layers: up to ``rnn``, which gives a vector a step.
         sizes: of the input's axes: ``vocab``, or ``height``, ``width`` and ``channels``.
         labels: their names.
         late: by how many steps the scores are late.
@@ -63,12 +65,11 @@ def described(
     port = {"name": FRAMES, "dtype": "uint8", "axes": [BATCH, TIME, *axes]}
     if not axes:
         port = {"name": TOKENS, "dtype": "int64", "axes": [BATCH, TIME], "below": "vocab"}
-    rnn = _layer("rnn", "recurrent", "vector", **recurrent)
     return {
         "family": "tagger",
         "inputs": [port],
         "sizes": {**sizes, CLASSES: len(labels)},
-        "layers": [*layers, rnn, _layer("head", "linear", "rnn", width=CLASSES)],
+        "layers": [*layers, _layer("head", "linear", "rnn", width=CLASSES)],
         "outputs": {SCORES: "head"},
         "labels": {CLASSES: list(labels)},
         "latency_frames": late,

@@ -1,5 +1,5 @@
 """Which model ``train text`` makes: a language model of recurrent layers, or, where what goes over
-time is no cell, a network described by layers.
+time is no plain cell, a network described by layers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from edgernn.contract import TOKENS, Record, validated
+from edgernn.contract import TOKENS, validated
 from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.errors import UsageError
 from edgernn.families.step import LOGITS, VOCAB
@@ -17,32 +17,26 @@ from edgernn.models.family import RecurrentModel
 from edgernn.models.language import MAX_WIDTH, LanguageConfig, LanguageModel
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
-from edgernn.models.layered.over_time import over_time
-from edgernn.models.layered.table import OVER_TIME
-
-_OF_CONVOLUTIONS = ("kernel", "growth")
+from edgernn.models.layered.over_time import Stack, Width
 
 
-class _Described(Record):
-    """What ``train text`` may be told of a model that is a described network."""
+class _Described(Stack):
+    """What ``train text`` may be told of a model."""
 
     vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
-    cell: str
     embedding: int = Field(default=64, ge=1, le=MAX_WIDTH)
-    hidden: int = Field(default=256, ge=1, le=MAX_WIDTH)
+    hidden: Width = 256
     layers: int = 2
-    between: str = "plain"
-    dropout: float = 0.0
     tied: bool = False
-    kernel: int | None = None
-    growth: int | None = None
+    learned_initial_state: bool = False
 
     @model_validator(mode="after")
     def _tied_matrices_fit(self) -> _Described:
-        if self.tied and self.embedding != self.hidden:
+        width = self.width
+        if self.tied and self.embedding != width:
             raise ValueError(
-                f"tied weights need embedding = hidden, got {self.embedding} and {self.hidden}; "
-                f"use --embedding {self.hidden} or leave --tied out"
+                f"tied weights need embedding = hidden, got {self.embedding} and {width}; "
+                f"use --embedding {width} or leave --tied out"
             )
         return self
 
@@ -51,31 +45,21 @@ def text_config(told: Mapping[str, Any], *, vocabulary: int) -> LanguageConfig |
     """Return the configuration of a model of text.
 
     Args:
-        told: the fields of ``LanguageConfig`` but for its vocabulary; ``cell`` may also be a row of
-            ``OVER_TIME``, which may have ``kernel`` and ``growth``.
+        told: the fields of a ``Stack`` and of ``LanguageConfig`` but for its vocabulary.
         vocabulary: V.
 
     Raises:
         UsageError: a field that does not fit.
     """
     given = {name: value for name, value in told.items() if value is not None}
-    if given.get("cell") not in OVER_TIME:
-        if strange := next((name for name in _OF_CONVOLUTIONS if name in given), None):
-            raise UsageError(
-                f"--{strange} is of the cell {OVER_TIME[0]}; leave it out, or take that cell"
-            )
-        return validated(LanguageConfig, vocabulary=vocabulary, **given)
-    if given.pop("weights", "float") != "float":
-        raise UsageError(
-            f"{given['cell']} has no recurrent matrix to be of few values; leave --weights out"
-        )
-    if given.pop("learned_initial_state", False):
-        raise UsageError(
-            f"{given['cell']} begins with nothing behind it; leave --learned-state out"
-        )
-    config = _described(validated(_Described, vocabulary=vocabulary, **given))
-    config.contract()
-    return config
+    model = validated(_Described, vocabulary=vocabulary, **given)
+    layers = model.described("layers", "embedding")  # which refuses what does not fit
+    if not model.states or model.cell_options:
+        config = _described(model, layers)
+        config.contract()
+        return config
+    plain = {name: value for name, value in given.items() if name in LanguageConfig.model_fields}
+    return validated(LanguageConfig, vocabulary=vocabulary, **plain)
 
 
 def text_model(told: Mapping[str, Any], *, vocabulary: int) -> RecurrentModel:
@@ -84,23 +68,18 @@ def text_model(told: Mapping[str, Any], *, vocabulary: int) -> RecurrentModel:
     return LanguageModel(config) if isinstance(config, LanguageConfig) else Network(config)
 
 
-def _described(model: _Described) -> NetworkConfig:
-    between = over_time(
-        "layers",
-        "embedding",
-        cell=model.cell,
-        hidden=model.hidden,
-        layers=model.layers,
-        between=model.between,
-        dropout=model.dropout or None,
-        kernel=model.kernel,
-        growth=model.growth,
-    )
+def _described(model: _Described, over: list[dict[str, Any]]) -> NetworkConfig:
+    if model.learned_initial_state:
+        if not model.states:
+            raise UsageError(
+                f"{model.cell} begins with nothing behind it; leave --learned-state out"
+            )
+        over[-1]["options"]["first"] = "stored"
     embedding = {"name": "embedding", "kind": "embedding", "inputs": [TOKENS]}
     head = {"width": VOCAB, **({"tied": "embedding"} if model.tied else {})}
     layers = [
         {**embedding, "options": {"width": model.embedding}},
-        between,
+        *over,
         {"name": "head", "kind": "linear", "inputs": ["layers"], "options": head},
     ]
     tokens = {"name": TOKENS, "dtype": "int64", "axes": ["batch", "time"], "below": VOCAB}

@@ -39,8 +39,11 @@ def test_what_does_not_go_with_it_is_told(run: Callable[..., tuple[int, str, str
     Path("text.txt").write_text(TEXT, encoding="utf-8")
     train = ("train", "text", "--data", "text.txt", "--out", "run", *SMALL, "--steps", 2)
     for options, told in (
-        (("--cell", "gru", "--kernel", 3), "--kernel is of the cell causal_convolution"),
-        ((*OF_CONVOLUTIONS, "--between", "highway"), "has a way past each of its layers"),
+        (
+            ("--cell", "gru", "--kernel", 3),
+            "gru takes no --kernel; leave it out, or choose",
+        ),
+        ((*OF_CONVOLUTIONS, "--between", "highway"), "causal_convolution takes no --between"),
         ((*OF_CONVOLUTIONS, "--learned-state"), "leave --learned-state out"),
         ((*OF_CONVOLUTIONS, "--embedding", 8), "tied weights need embedding = hidden"),
         (("--cell", "causal_convolution", "--kernel", 1), "kernel"),

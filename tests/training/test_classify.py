@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import edgernn
+from edgernn.contract import validated
 from edgernn.data.examples import ExampleSet
 from edgernn.errors import DataError, UsageError
 from edgernn.models.layered.network import Network
@@ -146,7 +147,7 @@ def test_what_is_refused(table: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="reviews has a validation part"):
         KIND.check(ClassifyData(validation=table), ClassifySetup())
     with pytest.raises(UsageError, match="expected one of lstm, gru"):
-        KIND.check(ClassifyData(), ClassifySetup(cell="lstn"))
+        validated(ClassifySetup, cell="lstn")
     with pytest.raises(UsageError, match=r"'review', expected one of reviews, .* mean reviews\?"):
         trained(Path("review"), tmp_path / "none")
     path = tmp_path / "marks.csv"

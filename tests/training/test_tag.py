@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgernn.cli.train_tag import _widths
+from edgernn.contract import validated
 from edgernn.data.examples import ExampleSet
 from edgernn.errors import DataError, UsageError
 from edgernn.models import checkpoint
@@ -115,8 +116,8 @@ def test_what_does_not_go_together_is_told(columns: Path, tmp_path: Path) -> Non
         sequences_of(TagData(data="clip"))
     with pytest.raises(UsageError, match="--size is for data of your own, and clips is built in"):
         sequences_of(TagData(data="clips", size=8))
-    with pytest.raises(UsageError, match=r"unknown cell 'gruu'.*did you mean gru"):
-        TagKind().check(TagData(), TagSetup(cell="gruu"))
+    with pytest.raises(UsageError, match=r"cell is 'gruu': expected one of .*did you mean gru"):
+        validated(TagSetup, cell="gruu")
     with pytest.raises(UsageError, match="--channels is '12,x'"):
         _widths("12,x")
 

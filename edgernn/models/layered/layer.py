@@ -162,6 +162,12 @@ class LayerModule(nn.Module):
         """Return the stored first value of the state ``key``, one row."""
         raise NotImplementedError
 
+    def latest(self, state: Tensors) -> Tensor:
+        """Return of a layer over time what it holds of the last time step, ``[B, H]``, given its
+        states after it in the order of ``kept``.
+        """
+        raise NotImplementedError
+
     def step_face(self) -> None:
         """Write it in the operators of one time step, in place."""
 

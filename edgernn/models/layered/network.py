@@ -92,6 +92,14 @@ class Network(RecurrentModel):
             )
         return tuple(state)
 
+    def latest(self, name: str, state: State) -> Tensor:
+        """Return what the layer ``name`` of the step holds of the last time step, ``[B, H]``, given
+        the states after it in the contract's order.
+        """
+        layer = dict(_layers(self.layers))[name]
+        named = dict(zip((spec.name for spec in self._contract.step.states), state, strict=True))
+        return layer.latest(tuple(named[kept.name] for kept in layer.kept))
+
     @property
     def labels(self) -> Mapping[str, tuple[str, ...]]:
         """See ``RecurrentModel.labels``."""

@@ -52,6 +52,7 @@ KINDS = {
 
 # what may stand where a recurrent layer stands, and is chosen as a cell is
 OVER_TIME = ("causal_convolution",)
+OVER_MAPS = ("conv_lstm",)  # likewise where a map a frame stands
 
 
 def kind_class(kind: str) -> type[LayerModule]:

@@ -88,6 +88,10 @@ class CausalConvolution(LayerModule):
             after.append(seen)
         return (y,), tuple(after)
 
+    def latest(self, state: Tensors) -> Tensor:
+        """See ``LayerModule.latest``: what came to the top layer, whose state ends with it."""
+        return state[-1][:, -1]  # [B, H]
+
     def step_face(self) -> None:
         """See ``LayerModule.step_face``."""
         for convolution in self.convolutions:

@@ -133,6 +133,10 @@ class Recurrent(LayerModule):
         y, after = stack(given[0], state, gates)  # [B, 1, H]
         return (y,), after
 
+    def latest(self, state: Tensors) -> Tensor:
+        """See ``LayerModule.latest``: what the top layer gave."""
+        return state[0][-1]  # [B, H]
+
     def restrict(self) -> None:
         """See ``LayerModule.restrict``."""
         assert not isinstance(self.stack, CompactStack)

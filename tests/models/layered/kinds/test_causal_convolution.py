@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
-from edgernn.errors import UsageError
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
-from edgernn.models.layered.over_time import over_time
 from tests.models.layered.networks import B, chained, layer, module
 
 WIDTH, HIDDEN, LAYERS, KERNEL, T = 5, 6, 4, 3, 12
@@ -96,15 +93,3 @@ def test_forty_layers_begin_as_their_input_and_gradients_reach_all() -> None:
     y.square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 1e-4, name
-
-
-def test_a_layer_over_time_is_chosen_as_a_cell_is() -> None:
-    chosen = {"hidden": 8, "layers": 2, "between": "plain", "kernel": None}
-    assert over_time("a", "x", cell="gru", **chosen) == layer(
-        "a", "recurrent", "x", cell="gru", hidden=8, layers=2
-    )
-    assert over_time("a", "x", cell="causal_convolution", **chosen) == layer(
-        "a", "causal_convolution", "x", hidden=8, layers=2
-    )
-    with pytest.raises(UsageError, match="has a way past each of its layers of its own"):
-        over_time("a", "x", cell="causal_convolution", hidden=8, layers=2, between="highway")
