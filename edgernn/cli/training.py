@@ -159,11 +159,14 @@ def _print(run: Run, command: str, *, as_json: bool) -> None:
 
 
 def not_learned(run: Run) -> str:
-    """Return the sentence for a run that was too short to learn more than how often each token
-    occurs.
+    """Return the sentence for a run that was too short to learn more than how often each token,
+    or of examples each answer, occurs.
     """
+    guessed = "answer" if run.measured else run.unit
+    better = (run.validation_loss or 0) < (run.unigram_entropy or 0)
     return (
-        f"too short to have learned: {run.validation_loss:.2f} nats/{run.unit} is no better "
-        f"than guessing each {run.unit} "
+        f"too short to have learned: {run.validation_loss:.2f} nats/{run.unit} is "
+        f"{'hardly' if better else 'no'} better "
+        f"than guessing each {guessed} "
         f"as often as it occurs ({run.unigram_entropy:.2f}); train longer"
     )

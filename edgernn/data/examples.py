@@ -10,6 +10,7 @@ array holds the lengths of its second axis.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from edgernn import storage
-from edgernn.errors import DataError
+from edgernn.errors import DataError, UsageError
 from edgernn.storage import strict_json
 
 DESCRIPTION = "examples.json"
 TRAIN, VALIDATION = "train", "validation"
 _MOST_BYTES = 64 << 20  # of the description
+_OWN = re.compile(rf"({TRAIN}|{VALIDATION})\..+\.npy|{re.escape(DESCRIPTION)}")
 _POOL = 32  # batches that are sorted by length together
 
 Arrays = Mapping[str, np.ndarray]
@@ -83,12 +85,14 @@ class ExampleSet:
         ragged: Mapping[str, str] | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> ExampleSet:
-        """Write a set into the new ``folder``, and open it.
+        """Write a set into ``folder``, and open it; an older set there is replaced.
 
         Raises:
             DataError: a split has no example, or its arrays have other numbers of rows.
+            StorageError: the folder could not be written; nothing of the attempt is left.
+            UsageError: the folder holds other files.
         """
-        folder.mkdir(parents=True)
+        _refuse_foreign_files(folder)
         for split, arrays in parts.items():
             counts = {name: len(array) for name, array in arrays.items()}
             if len(set(counts.values())) != 1 or not min(counts.values()):
@@ -97,9 +101,6 @@ class ExampleSet:
                     f"{source} has {told or 'nothing'} in the {split} part, expected one or more "
                     "examples; give more of them"
                 )
-            for name, array in arrays.items():
-                with (folder / f"{split}.{name}.npy").open("wb") as file:
-                    np.save(file, array, allow_pickle=False)
         names = {split: sorted(arrays) for split, arrays in parts.items()}
         description = {
             "source": source,
@@ -107,7 +108,13 @@ class ExampleSet:
             "ragged": ragged or {},
             "about": about or {},
         }
-        storage.write_json(folder / DESCRIPTION, description)
+        with storage.replacing(folder) as temporary:
+            temporary.mkdir()
+            for split, arrays in parts.items():
+                for name, array in arrays.items():
+                    with (temporary / f"{split}.{name}.npy").open("wb") as file:
+                        np.save(file, array, allow_pickle=False)
+            storage.write_json(temporary / DESCRIPTION, description)
         return cls.open(folder)
 
     @classmethod
@@ -134,3 +141,12 @@ class ExampleSet:
             raise DataError(
                 f"the examples in {folder} are missing or damaged ({error}); train again"
             ) from error
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    """Raise rather than replace a folder that holds anything but a set, or a part of one."""
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else iter(())
+    if others := [name for name in names if not _OWN.fullmatch(name)]:
+        raise UsageError(
+            f"the folder {folder} holds other files ({min(others)}); give a new or an empty folder"
+        )

@@ -23,8 +23,8 @@ FOLDERS: tuple[Row, ...] = (
         has("training.safetensors"),
         "unsaved-run",
         "a run whose training ended before it saved a model",
-        "go on with it: edgernn train text --out {path} --resume (train captions, where it was "
-        "one of captions)",
+        "go on with it: edgernn train text --out {path} --resume (or the command of edgernn train "
+        "that began it)",
     ),
     row(
         lambda peek: (
@@ -33,8 +33,8 @@ FOLDERS: tuple[Row, ...] = (
         ),
         "unsaved-run",
         "a run whose training ended before its first save",
-        "start it again: edgernn train text --data DATA --out {path} (train captions, where it "
-        "was one of captions)",
+        "start it again: edgernn train text --data DATA --out {path} (or the command of edgernn "
+        "train that began it)",
     ),
     row(has("saved_model.pb"), "saved-model", "a TensorFlow SavedModel", TRAINED_ELSEWHERE),
     row(

@@ -74,7 +74,7 @@ def train_examples(
         options,
         setup,
         partial(_task, kind=kind),
-        prepare=partial(kind.prepare, data, out, setup=setup, tell=tell),
+        prepare=partial(_prepare, kind, data, out, setup=setup, tell=tell),
         data=out / EXAMPLES,
         lower=kind.lower,
         device=chosen,
@@ -111,6 +111,21 @@ def resume_examples(
         device=device,
         reporter=reporter,
     )
+
+
+def _prepare(
+    kind: Kind[Any, Any],
+    data: BaseModel,
+    out: Path,
+    *,
+    setup: BaseModel,
+    tell: Callable[[str], None],
+) -> None:
+    """Prepare the examples; the vocabulary of an attempt that ended before its first save would
+    be taken for theirs.
+    """
+    (out / checkpoint.TOKENIZER).unlink(missing_ok=True)
+    kind.prepare(data, out, setup=setup, tell=tell)
 
 
 def _task(

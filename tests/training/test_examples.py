@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import edgernn
 from edgernn.data.examples import ExampleSet
-from edgernn.errors import CheckpointError, DataError, TrainingError
+from edgernn.errors import CheckpointError, DataError, TrainingError, UsageError
 from edgernn.export.pack import export_bundle
 from edgernn.models import checkpoint
 from edgernn.models.layered.description import NetworkConfig
@@ -189,3 +189,21 @@ def test_batches_hold_every_example_once_and_are_no_longer_than_their_longest(
     for rows in batches:
         own = made.batch("train", rows)
         assert own["tokens"].shape[1] == own["lengths"].max()
+
+
+def test_an_attempt_that_ended_before_its_first_save_is_in_no_ones_way(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    few, setup = options(1), LastSetup()
+    with pytest.raises(TrainingError, match="a batch needs 16"):
+        train_examples(Last(), Data(count=8), out, options=few, setup=setup)
+    (out / checkpoint.TOKENIZER).write_text("of another attempt, of texts")
+    made = train_examples(Last(), Data(), out, options=few, setup=setup)
+    assert made.split == "64 validation sequences of drawn ids"
+    assert ExampleSet.open(out / EXAMPLES).count("train") == 256
+
+
+def test_a_folder_of_other_files_is_not_replaced_by_a_set(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(UsageError, match=r"holds other files \(mine.txt\)"):
+        ExampleSet.write(tmp_path, {"train": sequences(8, 1)}, source="drawn ids")
+    assert (tmp_path / "mine.txt").read_text() == "kept"

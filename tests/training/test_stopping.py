@@ -207,6 +207,10 @@ def test_a_run_that_was_too_short_says_so(
         r"longer"
     )
     assert re.search(says, capsys.readouterr().err)
+    answers = replace(run, validation_loss=0.69, measured={"accuracy": 1.0}, unit="clip")
+    finish(answers, "classify", as_json=False)
+    says = r"0\.69 nats/clip is hardly better than guessing each answer as often as it occurs"
+    assert re.search(says, capsys.readouterr().err)
     finish(replace(run, validation_loss=0.1), "text", as_json=False)
     finish(replace(run, validation_loss=None), "text", as_json=False)
     assert "too short" not in capsys.readouterr().err

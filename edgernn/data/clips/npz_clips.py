@@ -89,6 +89,8 @@ def _named(path: Path, labels: np.ndarray, classes: np.ndarray | None) -> list[l
     if classes is None:
         return [[str(int(label)) for label in row] for row in labels.tolist()]
     names = [_text(name) for name in classes.ravel().tolist()]
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise DataError(f"{path} has {CLASSES} with two {twice[0]!r}; give each a name of its own")
     outside = labels[(labels < 0) | (labels >= len(names))]
     if outside.size:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
@@ -11,6 +12,7 @@ from edgernn.errors import DataError, UsageError
 from edgernn.wording import some
 
 _MOST_CLASSES = 1000
+_WHOLE = re.compile(r"-?[0-9]{1,30}")
 
 
 def classes_of(labels: Sequence[str], *, source: str, places: Sequence[str] = ()) -> list[str]:
@@ -43,7 +45,7 @@ def classes_of(labels: Sequence[str], *, source: str, places: Sequence[str] = ()
                 f"{source} has the labels {other!r} and {name!r}{where}, which differ by case "
                 "alone; write them alike"
             )
-    if all(name.lstrip("-").isdecimal() for name in counts):
+    if all(_WHOLE.fullmatch(name) for name in counts):
         return sorted(counts, key=int)
     return sorted(counts)
 
@@ -89,5 +91,8 @@ def split(
         count = min(len(own) - 1, max(1, round(fraction * len(own))))
         kept.update(place for at in rng.permutation(len(own))[:count] for place in own[at])
     if not kept:
-        raise DataError(f"{source} has one example of each class; give two or more of some")
+        raise DataError(
+            f"{source} has one example of each class, where equal ones count once; give two or "
+            "more of some"
+        )
     return [p for p in range(len(labels)) if p not in kept], sorted(kept)

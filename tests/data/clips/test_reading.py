@@ -52,6 +52,10 @@ def test_an_npz_of_frames_and_labels(tmp_path: Path) -> None:
         ({"frames": _FRAMES, "labels": np.zeros((2, 4), int)}, r"labels \[2, 4\] for frames"),
         ({"frames": _FRAMES, "labels": np.zeros((2, 5))}, "labels float64, expected texts or"),
         (
+            {"frames": _FRAMES, "labels": np.zeros((2, 5), int), "classes": ["a", "b", "a"]},
+            "classes with two 'a'; give each",
+        ),
+        (
             {"frames": _FRAMES, "labels": np.full((2, 5), 7), "classes": ["a"]},
             "the label 7, and classes names 1",
         ),

@@ -12,6 +12,8 @@ from edgernn.errors import DataError, UsageError
 def test_numbers_by_size_and_names_by_alphabet() -> None:
     assert classes_of(["10", "9", "-1"], source="a") == ["-1", "9", "10"]
     assert classes_of(["b", "a", "10"], source="a") == ["10", "a", "b"]
+    assert classes_of(["2", "--1", "-"], source="a") == ["-", "--1", "2"]
+    assert classes_of(["2", "1" * 5000], source="a") == ["1" * 5000, "2"]
 
 
 def test_one_class_too_many_and_two_that_differ_by_case() -> None:
