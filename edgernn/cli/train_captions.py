@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from edgernn.cli.choices import (
-    cell_names,
     completing,
     conditioning_names,
     device_names,
-    one_of,
     read_share,
 )
 from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console, tell
+from edgernn.cli.stack_options import stack_of, stacked
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
 
 _DEFAULT_MINUTES = 4.0
@@ -35,6 +34,7 @@ _data, _model, _loss, _budget, _course = (
 
 
 @training()
+@stacked(hidden=192, dropout=0.3)
 def captions(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
@@ -70,14 +70,8 @@ def captions(
     image_size: Annotated[
         int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
     ] = None,
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
-    hidden: Annotated[int, _model(help="Width of a layer.")] = 192,
-    layers: Annotated[int, _model(help="Layers, 1 to 3.")] = 1,
     embedding: Annotated[int, _model(help="Width of a word's vector.")] = 128,
     keys: Annotated[int, _model(help="Width of attention's keys.")] = 64,
-    dropout: Annotated[
-        float, _model(parser=read_share, help="Share of values dropped in training.")
-    ] = 0.3,
     length: Annotated[int, _model(help="Most words of a caption.")] = 20,
     freeze_encoder: Annotated[
         float | None,
@@ -125,6 +119,7 @@ def captions(
     config: Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    **stack: Any,
 ) -> None:
     """Train an image captioner. Ctrl-C ends the run cleanly; --resume goes on as if it had not
     stopped.
@@ -152,14 +147,8 @@ def captions(
         on_missing=on_missing,
         on_unreadable=on_unreadable,
     )
-    model = {
-        "conditioning": conditioning,
-        "encoder": encoder,
-        "cell": cell,
-        "hidden": hidden,
-        "layers": layers,
-    }
-    model |= {"embedding": embedding, "keys": keys, "dropout": dropout, "length": length}
+    model = stack_of(stack) | {"conditioning": conditioning, "encoder": encoder}
+    model |= {"embedding": embedding, "keys": keys, "length": length}
     model["image_size"] = (
         (64 if encoder == "compact" else 224) if image_size is None else image_size
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from edgernn.cli.choices import cell_names, completing, one_of, pair_names, read_share
+from edgernn.cli.stack_options import stack_of, stacked
 from edgernn.cli.train_options import Asked, trains
 
 _data, _model, _loss = (
@@ -18,6 +19,7 @@ _data, _model, _loss = (
 
 
 @trains("translate", minutes=4.0, learning_rate=3e-3)
+@stacked(hidden=128)
 def translate(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -32,10 +34,14 @@ def translate(
     validation_fraction: Annotated[
         float, _data(parser=read_share, help="Share of a file's sources for validation.")
     ] = 0.1,
-    cell: Annotated[str, _model(help=one_of(cell_names()), **completing(cell_names))] = "lstm",
-    hidden: Annotated[int, _model(help="Width of a recurrent layer of the step.")] = 128,
-    layers: Annotated[int, _model(help="Layers, of the step and of the encoder.")] = 1,
     encoder: Annotated[int, _model(help="Width of each direction of the encoder.")] = 64,
+    encoder_cell: Annotated[
+        str | None,
+        _model(
+            help="Of the encoder, one that torch has a layer of; default --cell, or lstm.",
+            **completing(cell_names),
+        ),
+    ] = None,
     embedding: Annotated[int, _model(help="Width of a character's vector.")] = 48,
     attention: Annotated[
         bool, _model("--attention/--no-attention", help="Whether each step looks at the source.")
@@ -46,6 +52,7 @@ def translate(
     label_smoothing: Annotated[
         float, _loss(parser=read_share, help="Share of a character spread over all.")
     ] = 0.0,
+    **stack: Any,
 ) -> Asked:
     """Train a translator, character by character. Ctrl-C ends the run cleanly; --resume goes on as
     if it had not stopped.
@@ -60,12 +67,11 @@ def translate(
     )
     model = validated(
         TranslatorShape,
-        cell=cell,
-        hidden=hidden,
-        layers=layers,
         encoder=encoder,
+        encoder_cell=encoder_cell,
         embedding=embedding,
         attention=attention,
         shared=shared,
+        **stack_of(stack),
     )
     return found, validated(TranslateSetup, model=model, label_smoothing=label_smoothing)

@@ -20,22 +20,24 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from edgernn.contract import ENCODE, Contract, Decoding, Record
+from edgernn.contract import ENCODE, Contract, Decoding
 from edgernn.contract.rules import MOST_ELEMENTS
 from edgernn.data.pictures.caption_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
 from edgernn.families.captioner import captioner_contract
 from edgernn.models.cells.base import State
-from edgernn.models.cells.table import CELLS, cell_class
+from edgernn.models.cells.table import cell_class
 from edgernn.models.compact import CompactStack, is_compact
 from edgernn.models.conditioning import CONDITIONINGS, Conditioned, Decoder, Sizes, Tensors
+from edgernn.models.deep import DeepStack
 from edgernn.models.family import RecurrentModel
+from edgernn.models.few_values import restrict
 from edgernn.models.image_encoder import ENCODERS, image_encoder, normalise
+from edgernn.models.layered.over_time import Stack, Width
 from edgernn.models.recurrent import CellStack, make_stack
 from edgernn.wording import expected_one_of
 
-MAX_LAYERS = 3
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
 
 
@@ -48,8 +50,9 @@ def _one_of(known: Mapping[str, object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class CaptionerConfig(Record):
-    """The shape of a captioner; what ``config.json`` of a checkpoint holds.
+class CaptionerConfig(Stack):
+    """The shape of a captioner, whose decoder is the stack; what ``config.json`` of a checkpoint
+    holds.
 
     ``image_size`` is the side of the square pictures in pixels; ``keys`` the width of attention's
     keys; ``dropout`` acts on the embedding and before the head, in training only; ``length`` is the
@@ -57,13 +60,11 @@ class CaptionerConfig(Record):
     """
 
     vocabulary: int = Field(ge=1, le=MOST_ELEMENTS)
-    cell: Annotated[str, _one_of(CELLS)] = "lstm"
     conditioning: Annotated[str, _one_of(CONDITIONINGS)] = "soft-attention"
     encoder: Annotated[str, _one_of(ENCODERS)] = "compact"
     image_size: int = Field(default=64, ge=32, le=1024)
     embedding: int = Field(default=128, ge=1, le=MAX_WIDTH)
-    hidden: int = Field(default=192, ge=1, le=MAX_WIDTH)
-    layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
+    hidden: Width = 192
     keys: int = Field(default=64, ge=1, le=MAX_WIDTH)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     length: int = Field(default=20, ge=1, lt=1 << 31)
@@ -72,6 +73,13 @@ class CaptionerConfig(Record):
         """Return the step contract of the model that this describes."""
         with torch.device("meta"):
             encoder = image_encoder(self.encoder, self.image_size)
+        self.of_cells("a picture conditions a captioner through states of cells")
+        self.described("decoder", "words")  # which refuses what a cell has not
+        if strange := next((n for n, width in self.states.items() if width != self.hidden), None):
+            raise UsageError(
+                f"the state {strange} of {self.cell} is {self.states[strange]} wide, expected the "
+                f"{self.hidden} of --hidden, as a captioner's are; leave --cell-options out"
+            )
         cell = cell_class(self.cell)
         if self.conditioning == "every-step" and not cell.gates:
             raise UsageError(
@@ -141,9 +149,18 @@ class Captioner(RecurrentModel):
         self.conditioning = CONDITIONINGS[config.conditioning](sizes)
         self.embedding = nn.Embedding(config.vocabulary, config.embedding)
         width = config.embedding + self.conditioning.joined
-        self.decoder: Decoder = CellStack(
-            make_stack(config.cell, width, hidden=config.hidden, layers=config.layers).cells(),
-            by_part=True,
+        stack = make_stack(
+            config.cell,
+            width,
+            hidden=config.hidden,
+            layers=config.layers,
+            options=config.cell_options,
+            between=config.between,
+        )
+        self.decoder: Decoder = (
+            stack.by_cell()
+            if isinstance(stack, DeepStack)
+            else CellStack(stack.cells(), by_part=True)
         )
         self.head = nn.Linear(config.hidden + self.conditioning.joined, config.vocabulary)
         self.dropout = nn.Dropout(config.dropout)
@@ -221,10 +238,17 @@ class Captioner(RecurrentModel):
         """See ``RecurrentModel.step_face``; attention looks at the embedding, too, so nothing is
         ever folded.
         """
-        if isinstance(self.decoder, CellStack):
+        if not isinstance(self.decoder, CompactStack):
             cells = self.decoder.cells()
-            self.decoder = CompactStack(cells) if is_compact(cells) else CellStack(cells)
+            if is_compact(cells):
+                self.decoder = CompactStack(cells, ways=self.decoder.ways)
+            else:
+                self.decoder = self.decoder.by_cell()
         return self
+
+    def restrict(self) -> None:
+        """See ``RecurrentModel.restrict``."""
+        restrict(self.decoder, self.config.weights)
 
 
 def _join(x: Tensor, conditioned: Conditioned) -> Tensor:

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from edgernn.models.cells.base import State
 from edgernn.models.cells.table import cell_class
 from edgernn.models.compact import CompactStack
+from edgernn.models.deep import DeepStack
 from edgernn.models.recurrent import CellStack, zero_state
 
 Tensors = tuple[Tensor, ...]
-Decoder = CellStack | CompactStack
+Decoder = CellStack | DeepStack | CompactStack
 
 
 @dataclass(frozen=True)

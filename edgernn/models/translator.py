@@ -18,31 +18,32 @@ from typing import Any
 
 from pydantic import Field
 
-from edgernn.contract import BATCH, TIME, TOKENS, Decoding, Record
+from edgernn.contract import BATCH, TIME, TOKENS, Decoding
+from edgernn.models.cells.table import FUSED
 from edgernn.models.layered.description import Layer, NetworkConfig, Port
-from edgernn.models.recurrent import state_widths
+from edgernn.models.layered.over_time import CellName, Stack, Width
 
 SOURCE = "source"  # the input of encode and its axis
 _VOCAB = "vocab"
 
 
-class TranslatorShape(Record):
+class TranslatorShape(Stack):
     """What is chosen of a translator.
 
     Attributes:
-        cell: of the step, and of both directions of the encoder.
-        hidden, layers: of the step; the encoder has as many layers.
-        encoder: H of each direction of the encoder.
+        encoder: H of each direction of the encoder, which has as many layers as the step and the
+            same between them.
+        encoder_cell: of both directions, one that torch has a layer of; None takes the step's, or
+            an LSTM where that is none of these.
         embedding: the width of an id's vector.
         attention: whether each step looks at the source.
         shared: whether the encoder has the weights of the step, its embedding and its recurrent
             layer, in place of its own; ``encoder`` says nothing then.
     """
 
-    cell: str = "lstm"
-    hidden: int = Field(default=128, ge=1)
-    layers: int = Field(default=1, ge=1, le=16)
-    encoder: int = Field(default=64, ge=1)
+    hidden: Width = 128
+    encoder: Width = 64
+    encoder_cell: CellName | None = None
     embedding: int = Field(default=48, ge=1)
     attention: bool = True
     shared: bool = False
@@ -54,7 +55,11 @@ def translator_config(
     """Return the description of a translator of ``vocabulary`` ids, both of what it reads and of
     what it writes; id 0 is padding at the end of what it reads.
     """
-    states = state_widths(shape.cell, shape.hidden)
+    if not shape.attention:
+        shape.of_cells("--no-attention leaves of the source a first state alone")
+    if shape.shared:
+        shape.of_cells("--shared reads with its weights in both directions")
+    states = shape.states
     bridges = [_bridge(name, shape.layers * width) for name, width in states.items()]
     return NetworkConfig(
         family="translator",
@@ -90,9 +95,12 @@ def _bridge(state: str, width: int) -> Layer:
 
 def _encoder(shape: TranslatorShape) -> tuple[Layer, ...]:
     tied = {"of": "embedding"} if shape.shared else {}
-    own = {"cell": shape.cell, "hidden": shape.encoder, "layers": shape.layers}
+    cell = shape.encoder_cell or (shape.cell if shape.cell in FUSED else "lstm")
+    own: dict[str, Any] = {"cell": cell, "hidden": shape.encoder, "layers": shape.layers}
+    if shape.between != "plain":
+        own["between"] = shape.between
     read = {"of": "rnn"} if shape.shared else own
-    keys = _layer("source_keys", "linear", "encoder", width=shape.hidden, bias=False)
+    keys = _layer("source_keys", "linear", "encoder", width=shape.width, bias=False)
     return (
         _layer("letters", "embedding", SOURCE, width=shape.embedding, **tied),
         _layer("encoder", "bidirectional", f"letters {SOURCE}", **read),
@@ -107,10 +115,7 @@ def _step(shape: TranslatorShape) -> tuple[Layer, ...]:
     )
     return (
         _layer("embedding", "embedding", TOKENS, width=shape.embedding),
-        _layer(
-            "rnn", "recurrent", "embedding",
-            cell=shape.cell, hidden=shape.hidden, layers=shape.layers,
-        ),
+        *map(Layer.model_validate, shape.described("rnn", "embedding")),
         *(looks if shape.attention else ()),
         _layer(
             "mixed", "linear", "seen" if shape.attention else "rnn",

@@ -160,6 +160,7 @@ def _task(
     )
     if encoder_weights is not None:
         load_encoder_weights(model.encoder, encoder_weights)
+    model.restrict()
     if here.rank:
         # dropout differs between processes; weights do not
         torch.manual_seed(options.seed + here.rank)

@@ -16,12 +16,13 @@ from torch import Tensor
 from edgernn.data.pictures.caption_ids import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.errors import UsageError
-from edgernn.models.captioner import MAX_LAYERS, Captioner, CaptionerConfig
+from edgernn.models.captioner import Captioner, CaptionerConfig
 from edgernn.models.cells.base import State
 from edgernn.models.cells.lstm import LSTM
 from edgernn.models.cells.table import cell_class
 from edgernn.models.conditioning import CONDITIONINGS
 from edgernn.models.image_encoder import normalise
+from edgernn.models.recurrent import MAX_LAYERS
 
 MakeCaptioner = Callable[..., Captioner]
 ENCODING = [name for name in CONDITIONINGS if name != "every-step"]

@@ -104,6 +104,6 @@ def test_the_loss_is_of_every_character_and_what_is_measured_is_written_alone(
 def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file bot; give a file of a source"):
         make_examples(TranslateData(source="bot"), tmp_path / EXAMPLES, tell=lambda line: None)
-    setup = TranslateSetup(model=SMALL.model_copy(update={"cell": "lstm_peephole"}))
-    with pytest.raises(UsageError, match="torch has no layer of lstm_peephole"):
+    setup = TranslateSetup(model=SMALL.model_copy(update={"encoder_cell": "lstm_peephole"}))
+    with pytest.raises(UsageError, match="torch has no layer of this lstm_peephole"):
         TranslateKind().check(TranslateData(), setup)

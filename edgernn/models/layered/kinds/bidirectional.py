@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from edgernn.errors import UsageError
+from edgernn.models.between import Between
 from edgernn.models.deep import DeepStack
 from edgernn.models.layered.kinds.recurrent import HIDDEN, Recurrent, RecurrentOptions, known_cell
 from edgernn.models.layered.layer import (
@@ -37,12 +38,14 @@ Stack = RecurrentStack | CellStack | DeepStack
 
 class BidirectionalOptions(Options):
     """``hidden`` is H of each direction. ``of`` names a recurrent layer of the step, whose weights
-    both directions use then; cell, hidden and layers are that one's.
+    both directions use then; the other options are that one's. ``between`` says what passes between
+    layers, see ``models.between``.
     """
 
     cell: Annotated[str, AfterValidator(known_cell)] = "lstm"
     hidden: Extent | None = None
     layers: int = Field(default=1, ge=1, le=MAX_LAYERS)
+    between: Between = "plain"
     of: str | None = None
 
 
@@ -74,14 +77,14 @@ class Bidirectional(LayerModule):
         self.stacks: tuple[Stack, ...] = ()  # where they are a layer's of the step
         described = _described(place, options)
         hidden = place.axis(described.hidden, HIDDEN).size or 0
-        self.inputs, self.layers = vectors.width, described.layers
+        self.inputs, self.layers, self.cell = vectors.width, described.layers, described.cell
         self.states = state_widths(described.cell, hidden, described.cell_options)
         self.open = vectors.axes[1] if vectors.axes[1].size is None else None
         if options.of is None:
-            cell, inputs = described.cell, self.inputs
-            self.forward_stack = make_stack(cell, inputs, hidden=hidden, layers=self.layers)
-            self.backward_stack = make_stack(cell, inputs, hidden=hidden, layers=self.layers)
-            self._refuse_steps(self.forward_stack, described.cell)
+            own = {"hidden": hidden, "layers": self.layers, "between": described.between}
+            self.forward_stack = make_stack(described.cell, self.inputs, **own)
+            self.backward_stack = make_stack(described.cell, self.inputs, **own)
+            self._refuse_steps(self.forward_stack)
         width = Axis(f"{place.layer.name}_width", 2 * next(iter(self.states.values())))
         self.results = {
             "": vectors.over(width),
@@ -102,15 +105,16 @@ class Bidirectional(LayerModule):
                 f"width, and takes {found.inputs}"
             )
         assert isinstance(found.stack, RecurrentStack | CellStack | DeepStack)
-        self._refuse_steps(found.stack, self.of)
+        self._refuse_steps(found.stack)
         self.shares, self.stacks = (found,), (found.stack, found.stack)
 
-    def _refuse_steps(self, stack: Stack, name: str) -> None:
+    def _refuse_steps(self, stack: Stack) -> None:
         """Raise UsageError for a stack that takes one step after another over an open axis."""
         if self.open is not None and not stack.open_time:
             raise UsageError(
-                f"the bidirectional layer {self.place_name!r}: torch has no layer of {name} that "
-                f"runs over the open axis {self.open.name}; choose lstm, gru or rnn"
+                f"the bidirectional layer {self.place_name!r}: torch has no layer of this "
+                f"{self.cell} that runs over the open axis {self.open.name}; choose lstm, gru or "
+                "rnn"
             )
 
     def forward(self, given: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
@@ -171,7 +175,8 @@ def _described(place: Place, options: BidirectionalOptions) -> RecurrentOptions:
     if options.of is None:
         if options.hidden is None:
             raise place.refusal("option hidden is missing; give it, or of, a layer of the step")
-        return RecurrentOptions(cell=options.cell, hidden=options.hidden, layers=options.layers)
+        own = {name: getattr(options, name) for name in ("cell", "hidden", "layers", "between")}
+        return RecurrentOptions(**own)
     layer = place.described.get(options.of)
     if layer is None or layer.kind != "recurrent":
         known = [key for key, other in place.described.items() if other.kind == "recurrent"]

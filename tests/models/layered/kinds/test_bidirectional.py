@@ -137,8 +137,19 @@ def test_shared_weights_are_there_once() -> None:
 
 
 def test_a_cell_that_torch_lacks_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no layer of lstm_peephole .* open axis source"):
-        network(cell="lstm_peephole")
+    for options in ({"shared": True}, {"encoder_cell": "lstm_peephole"}):
+        with pytest.raises(UsageError, match=r"no layer of this lstm_peephole .* axis source"):
+            network(cell="lstm_peephole", **options)
+
+
+def test_the_step_takes_every_cell_and_an_lstm_reads_where_torch_lacks_it() -> None:
+    shapes = {name: tuple(p.shape) for name, p in network(cell="lstm_peephole").named_parameters()}
+    assert shapes["layers.rnn.stack.layers.0.from_hidden.weight"] == (4 * H, H)
+    assert shapes["encode.encoder.forward_stack.fused.weight_hh_l0"] == (4 * H, H)
+    read = network(layers=3, between="residual").get_submodule("encode.encoder.forward_stack")
+    assert len(read.ways) == 2
+    with pytest.raises(UsageError, match=r"causal_convolution is no recurrent cell, and --no-att"):
+        network(cell="causal_convolution", attention=False)
 
 
 @pytest.mark.parametrize(
