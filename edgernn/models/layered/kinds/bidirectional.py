@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -81,9 +82,9 @@ class Bidirectional(LayerModule):
         self.states = state_widths(described.cell, hidden, described.cell_options)
         self.open = vectors.axes[1] if vectors.axes[1].size is None else None
         if options.of is None:
-            own = {"hidden": hidden, "layers": self.layers, "between": described.between}
-            self.forward_stack = make_stack(described.cell, self.inputs, **own)
-            self.backward_stack = make_stack(described.cell, self.inputs, **own)
+            read = partial(make_stack, described.cell, self.inputs, hidden=hidden)
+            self.forward_stack = read(layers=self.layers, between=described.between)
+            self.backward_stack = read(layers=self.layers, between=described.between)
             self._refuse_steps(self.forward_stack)
         width = Axis(f"{place.layer.name}_width", 2 * next(iter(self.states.values())))
         self.results = {
