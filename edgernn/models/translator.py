@@ -56,7 +56,7 @@ def translator_config(
     what it writes; id 0 is padding at the end of what it reads.
     """
     if not shape.attention:
-        shape.of_cells("--no-attention leaves of the source a first state alone")
+        shape.of_cells("--no-attention leaves a first state alone")
     if shape.shared:
         shape.of_cells("--shared reads with its weights in both directions")
     states = shape.states

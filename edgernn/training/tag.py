@@ -74,6 +74,8 @@ class TagKind(Kind[TagData, TagSetup]):
     ) -> None:
         """See ``Kind.prepare``."""
         train, kept = sequences_of(data)
+        pictured = isinstance(train, TaggedFrames)
+        setup.described("rnn", "vector", maps=pictured and setup.over_maps)
         names = label_names(train.labels)
         tell(
             f"{train.source}: {len(train.labels)} sequences of {train.steps} steps to train on, "

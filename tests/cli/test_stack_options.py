@@ -30,6 +30,7 @@ def data(tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text("\n".join(["text,label", *lines]))
     pairs = [f"{a}{b}{c}\t{c}{b}{a}" for a in "abcde" for b in "fghi" for c in "klmn"]
     (tmp_path / "pairs.tsv").write_text("\n".join(pairs) + "\n")
+    (tmp_path / "words.conll").write_text("good G\nbad B\n\n" * 20)
     frames = rng.integers(0, 256, (16, 4, 8, 8, 1)).astype(np.uint8)
     labels = rng.integers(0, 2, (16, 4))
     np.savez(tmp_path / "clips.npz", frames=frames, labels=labels, classes=["dark", "bright"])
@@ -106,9 +107,10 @@ def test_what_is_said_reaches_the_network(
     ("family", "said", "told"),
     [
         ("classify", "--cell conv_lstm", "conv_lstm takes a map a frame"),
+        ("tag", "--data words.conll --cell conv_lstm", "conv_lstm takes a map a frame"),
         ("paint", "--kernel 3", "lstm takes no --kernel"),
         ("translate", "--cell nas --shared", "no layer of this nas that runs over the open axis"),
-        ("captions", PAST, "causal_convolution is no recurrent cell, and a picture conditions"),
+        ("captions", PAST, "causal_convolution is no recurrent cell: a picture conditions"),
         ("captions", "--cell lstm_projected --cell-options projection=3", "the state h of lstm_p"),
         ("ask", "--cell-options activation=reluu", "activation"),
     ],

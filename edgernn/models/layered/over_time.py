@@ -125,7 +125,9 @@ class Stack(Record):
         """
         if maps != self.over_maps:
             takes, stands = ("a map a frame", "vectors") if self.over_maps else ("vectors", "maps")
-            raise UsageError(f"{self.cell} takes {takes}, and here stand {stands}; choose another")
+            raise UsageError(
+                f"{self.cell} takes {takes}, and here stand {stands}; choose another --cell"
+            )
         own = {"cell": self.cell} if self.kind == _RECURRENT else {}
         options = {**own, **_told(self)}
         if not maps:
@@ -142,7 +144,7 @@ class Stack(Record):
     def of_cells(self, reason: str) -> None:
         """Raise UsageError, which says why, where it is no stack of cells."""
         if self.kind != _RECURRENT:
-            raise UsageError(f"{self.cell} is no recurrent cell, and {reason}; choose a cell")
+            raise UsageError(f"{self.cell} is no recurrent cell: {reason}; choose a cell")
 
 
 def _layer(name: str, kind: str, given: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_no_vectors_over_maps_and_what_wants_a_cell_says_why() -> None:
     with pytest.raises(UsageError, match="gru takes vectors, and here stand maps"):
         Stack(cell="gru").described("a", "x", maps=True)
     Stack(cell="nas").of_cells("it must be one")
-    with pytest.raises(UsageError, match="causal_convolution is no recurrent cell, and it must be"):
+    with pytest.raises(UsageError, match="causal_convolution is no recurrent cell: it must be"):
         Stack(cell="causal_convolution").of_cells("it must be one")
 
 

@@ -148,7 +148,7 @@ def test_the_step_takes_every_cell_and_an_lstm_reads_where_torch_lacks_it() -> N
     assert shapes["encode.encoder.forward_stack.fused.weight_hh_l0"] == (4 * H, H)
     read = network(layers=3, between="residual").get_submodule("encode.encoder.forward_stack")
     assert len(read.ways) == 2
-    with pytest.raises(UsageError, match=r"causal_convolution is no recurrent cell, and --no-att"):
+    with pytest.raises(UsageError, match=r"causal_convolution is no recurrent cell: --no-att"):
         network(cell="causal_convolution", attention=False)
 
 
