@@ -19,19 +19,19 @@ FRAME_LABELS, WORD_LABELS = ("still", "left", "right"), ("other", "on")
 WORDS = ("<unk>", "turn", "on", "the", "lamp")
 
 
-def frame_network(*, late: int = 0, cell: str = "gru", channels: int = 3) -> Network:
-    """Return a tagger of frames ``[B, T, 8, 8, C]``."""
-    sizes = {"height": SIDE, "width": SIDE, "channels": channels}
-    recurrent = {"cell": cell, "hidden": 6}
-    made = described(frame_layers((4,), 5), recurrent, sizes, FRAME_LABELS, late=late)
-    return _drawn(made)
+def frame_network(
+    *, late: int = 0, cell: str = "gru", channels: int = 3, width: int = SIDE
+) -> Network:
+    """Return a tagger of frames ``[B, T, 8, W, C]``."""
+    sizes = {"height": SIDE, "width": width, "channels": channels}
+    layers = [*frame_layers((4,), 5), _recurrent(cell)]
+    return _drawn(described(layers, sizes, FRAME_LABELS, late=late))
 
 
 def word_network(*, late: int = 0) -> Network:
     """Return a tagger of the words ``WORDS``."""
-    recurrent = {"cell": "lstm", "hidden": 6}
-    sizes = {"vocab": len(WORDS)}
-    return _drawn(described(word_layers(4), recurrent, sizes, WORD_LABELS, late=late))
+    layers = [*word_layers(4), _recurrent("lstm")]
+    return _drawn(described(layers, {"vocab": len(WORDS)}, WORD_LABELS, late=late))
 
 
 def word_tokenizer() -> Tokenizer:
@@ -40,9 +40,11 @@ def word_tokenizer() -> Tokenizer:
     return Tokenizer.from_json(spaced_pipeline(vocabulary, unknown=WORDS[0]).to_str())
 
 
-def export_frames(folder: Path, *, late: int = 0, channels: int = 3, **options: object) -> Path:
+def export_frames(
+    folder: Path, *, late: int = 0, channels: int = 3, width: int = SIDE, **options: object
+) -> Path:
     """Write the bundle of a tagger of frames."""
-    checkpoint = Checkpoint(frame_network(late=late, channels=channels), None)
+    checkpoint = Checkpoint(frame_network(late=late, channels=channels, width=width), None)
     export_bundle(checkpoint, folder, steps=6, **{"to": ["onnx"], **options})  # type: ignore[arg-type]
     return folder
 
@@ -52,6 +54,11 @@ def export_words(folder: Path, *, late: int = 0, **options: object) -> Path:
     checkpoint = Checkpoint(word_network(late=late), word_tokenizer())
     export_bundle(checkpoint, folder, steps=6, **{"to": ["onnx"], **options})  # type: ignore[arg-type]
     return folder
+
+
+def _recurrent(cell: str) -> dict[str, object]:
+    options = {"cell": cell, "hidden": 6}
+    return {"name": "rnn", "kind": "recurrent", "inputs": ["vector"], "options": options}
 
 
 def _drawn(made: dict[str, object]) -> Network:

@@ -22,11 +22,18 @@ def check_text(subject: Subject) -> Check:
     """
     family, contract = subject.family, subject.bundle.manifest.contract
     sample = subject.sample or family.drawn(contract, seed=subject.seed)
-    if subject.reference is None or sample is None or family.count(sample, contract) < FEWEST:
+    if subject.reference is None or sample is None:
         lacking = "reference" if subject.reference is None else "held-out text"
         return Check(
             name="text", status="not run", detail=f"the bundle carries no {lacking} to measure on"
         )
+    if (count := family.count(sample, contract)) < FEWEST:
+        asked = "tokens" if family.writes else "outputs"
+        detail = (
+            f"what the bundle holds out has {count} {asked}, and {FEWEST} are needed to measure "
+            "a loss; train with more to validate on"
+        )
+        return Check(name="text", status="not run", detail=detail)
     loss = family.loss(subject.reference, subject.model, sample)
     if isinstance(loss, OutputLoss):
         return _outputs(subject, loss, subject.reference, sample)

@@ -61,9 +61,9 @@ class Run:
     @property
     def learned(self) -> bool:
         """Whether the model knows more than how often each token occurs; True where nothing was
-        measured yet.
+        measured yet, or what is held out asks for one answer alone, which nothing can tell.
         """
-        if self.validation_loss is None or self.unigram_entropy is None:
+        if self.validation_loss is None or not self.unigram_entropy:
             return True
         return self.validation_loss < _LEARNED * self.unigram_entropy
 

@@ -234,7 +234,7 @@ class TextTask:
 def entropy_of(ids: np.ndarray) -> float:
     """Return the entropy in nats of how often each id occurs in ``ids``."""
     shares = np.unique(ids, return_counts=True)[1] / len(ids)
-    return float(-(shares * np.log(shares)).sum())
+    return max(0.0, float(-(shares * np.log(shares)).sum()))  # not -0 of one alone
 
 
 def _detached(state: State) -> State:

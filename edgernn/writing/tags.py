@@ -15,6 +15,7 @@ import numpy as np
 
 from edgernn.bundle import Bundle
 from edgernn.contract import CHANNELS, HEIGHT, WIDTH
+from edgernn.data.clips.columns import read_columns
 from edgernn.data.clips.npz_clips import FRAMES, frames_of
 from edgernn.data.clips.picture_clips import natural
 from edgernn.data.pictures.pictures import open_picture, pictures_in, to_array
@@ -119,15 +120,15 @@ class TagWriter:
 
     def sequences(self, path: Path) -> Iterator[Sequence]:
         """Yield what a file or a folder holds: of an npz its clips; of a folder of pictures a clip
-        a folder; a picture as a clip of one frame; of a text a sentence a line.
+        a folder; a picture as a clip of one frame; of a text a sentence a line, or a word a line
+        where each line has columns, apart by tabs, as training reads them.
 
         Raises:
             DataError: it is missing, damaged, or of another kind than the tagger reads; or frames
                 are of another size.
         """
         if self.reads_words:
-            for _, line in PlainText(path, what="sentences").lines():
-                yield self.sentence(line, source=str(path))
+            yield from self._sentences(path)
         elif path.is_dir():
             yield from self._folder(path)
         elif path.suffix.lower() == ".npz":
@@ -153,6 +154,15 @@ class TagWriter:
             )
         return Sequence(source, tuple(words), ids)
 
+    def _sentences(self, path: Path) -> Iterator[Sequence]:
+        lines = [line for _, line in PlainText(path, what="sentences").lines() if line.strip()]
+        if not lines:
+            raise DataError(f"{path} holds no sentence; give a text with one a line")
+        if all("\t" in line for line in lines):
+            lines = [" ".join(words) for words in read_columns(path).sequences]
+        for line in lines:
+            yield self.sentence(line, source=str(path))
+
     def _clips(self, path: Path) -> list[np.ndarray]:
         """Return the clips of an npz; of grey ones the last axis may be the width."""
         found = read_arrays(path, [])
@@ -171,8 +181,10 @@ class TagWriter:
 
     def _clip(self, source: str, paths: list[Path]) -> Sequence:
         """Return the pictures of a clip, made to the size that the tagger sees."""
-        side = self._contract.sizes[HEIGHT]
-        frames = np.stack([to_array(open_picture(path), side) for path in paths])
+        high, wide, channels = (self._contract.sizes[axis] for axis in (HEIGHT, WIDTH, CHANNELS))
+        frames = np.stack(
+            [to_array(open_picture(p), high, width=wide, grey=channels == 1) for p in paths]
+        )
         self._check_size(source, frames)
         return Sequence(source, tuple(path.name for path in paths), frames)
 

@@ -97,6 +97,22 @@ def test_a_folder_of_pictures_is_tagged_in_the_order_of_its_numbers(
     assert run("tag", frames, folder / "f8.png")[1] == f"f8.png\t{wanted[0]}\n"
 
 
+def test_pictures_are_made_grey_and_as_wide_as_the_tagger_sees(tmp_path: Path, run: Run) -> None:
+    grey = export_frames(tmp_path / "grey", channels=1, width=5)
+    given = CLIPS[0, :1, :, :5].repeat(1, 0)
+    Image.fromarray(given[0, ..., 0]).save(tmp_path / "frame.png")
+    code, out, err = run("tag", grey, tmp_path / "frame.png")
+    wanted = expected(frame_network(channels=1, width=5), given[..., :1], FRAME_LABELS)
+    assert (code, out, err) == (0, f"frame.png\t{wanted[0]}\n", "")
+
+
+def test_a_file_of_columns_is_read_as_in_training(words: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "words.conll").write_text("turn\tX\ton\non\tX\tother\n\nlamp\tX\ton\n")
+    (tmp_path / "text.txt").write_text("turn on\nlamp\n")
+    out = run("tag", words, tmp_path / "words.conll")[1]
+    assert out == run("tag", words, tmp_path / "text.txt")[1]
+
+
 def test_words_of_a_text_and_of_standard_input(
     words: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +148,7 @@ def test_a_late_tagger_waits_for_the_label_of_each_step(tmp_path: Path, run: Run
         ("frames", "large.npz", r"its frames are [9, 9, 3], the tagger sees [8, 8, 3]"),
         ("frames", "empty", "holds no picture"),
         ("words", "none.txt", "cannot read the sentences"),
+        ("words", "blank.txt", "blank.txt holds no sentence"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_a_line(
@@ -139,6 +156,9 @@ def test_what_cannot_be_read_is_told_in_a_line(
 ) -> None:
     np.savez(tmp_path / "large.npz", frames=np.zeros((1, 2, 9, 9, 3), np.uint8))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "blank.txt").write_text("\n")
+    place = tmp_path / given
+    given = str(place) if place.exists() else given
     code, out, err = run("tag", request.getfixturevalue(bundle), given)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert told in err

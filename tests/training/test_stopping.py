@@ -211,6 +211,7 @@ def test_a_run_that_was_too_short_says_so(
     finish(answers, "classify", as_json=False)
     says = r"0\.69 nats/clip is hardly better than guessing each answer as often as it occurs"
     assert re.search(says, capsys.readouterr().err)
+    finish(replace(run, unigram_entropy=0.0), "classify", as_json=False)  # of one label alone
     finish(replace(run, validation_loss=0.1), "text", as_json=False)
     finish(replace(run, validation_loss=None), "text", as_json=False)
     assert "too short" not in capsys.readouterr().err

@@ -46,9 +46,18 @@ def read_columns(path: Path) -> TaggedWords:
         _check(path, number, cells, columns, len(words))
         words.append(cells[0])
         tags.append(cells[-1])
+    if any(len(row) > 1 for row in sentences) and all(map(_counts, sentences)):
+        raise DataError(
+            f"{path} has the numbers of the words in its first column, as CoNLL-U, expected the "
+            "words; keep the columns of the words and of the tags: cut -f2,4 FILE > NEW"
+        )
     if not sentences:
         raise DataError(f"{path} has no words; expected a line a word: the word, a tab, its tag")
     return TaggedWords(str(path), tuple(sentences), tuple(labels))
+
+
+def _counts(words: tuple[str, ...]) -> bool:
+    return list(words) == [str(place + 1) for place in range(len(words))]
 
 
 def _check(path: Path, number: int, cells: list[str], columns: int, words: int) -> None:

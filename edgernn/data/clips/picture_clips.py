@@ -65,7 +65,9 @@ def read_folder(folder: Path, *, side: int | None = None) -> TaggedFrames:
 def natural(text: str) -> list[tuple[bool, int, str]]:
     """Return what sorts names by the values of the numbers in them: ``f2`` before ``f10``."""
     parts = _DIGITS.split(text)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts if part]
+    return [
+        (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts if part
+    ]
 
 
 def _rows(table: Path) -> list[tuple[int, str, str]]:
@@ -84,7 +86,15 @@ def _rows(table: Path) -> list[tuple[int, str, str]]:
         )
     reader = csv.reader(io.StringIO("\n".join(lines[1:])), delimiter=mark)
     made = []
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DataError(
+                f"{table}, line {reader.line_num + 1}: it is damaged CSV: {error}; correct it"
+            ) from error
+        if cells is None:
+            break
         number = reader.line_num + 1
         if not any(cell.strip() for cell in cells):
             continue

@@ -94,15 +94,21 @@ def open_picture(path: Path) -> Picture:
     return picture
 
 
-def to_array(picture: Picture, size: int) -> Pixels:
-    """Return the whole picture as a square; its sides are stretched, nothing is cut off.
+def to_array(
+    picture: Picture, size: int, *, width: int | None = None, grey: bool = False
+) -> Pixels:
+    """Return the whole picture as a square, or of a given width; its sides are stretched, nothing
+    is cut off.
 
     Args:
         picture: of mode RGB, as ``open_picture`` gives it.
-        size: S, the side of the square in pixels.
+        size: S, the height in pixels, and where ``width`` is not given the width.
+        width: W in pixels.
+        grey: whether to return its luma (ITU-R BT.601) alone.
 
     Returns:
-        pixels, uint8 ``[S, S, 3]``, C-contiguous, bilinear with antialiasing.
+        pixels, uint8 ``[S, W, 3]``, or ``[S, W, 1]`` where grey, C-contiguous, bilinear with
+        antialiasing.
 
     Raises:
         UsageError: the size is below 1, or the picture is of another mode.
@@ -113,8 +119,10 @@ def to_array(picture: Picture, size: int) -> Pixels:
         raise UsageError(
             f"the picture is of mode {picture.mode}, expected RGB; read it with open_picture"
         )
-    square = picture.resize((size, size), _pillow().Resampling.BILINEAR)
-    return np.array(square, dtype=np.uint8, order="C")  # [S, S, 3]
+    shade = picture.convert("L") if grey else picture
+    made = shade.resize((width or size, size), _pillow().Resampling.BILINEAR)
+    pixels: Pixels = np.array(made, dtype=np.uint8, order="C")  # [S, W(, 3)]
+    return pixels[..., None] if grey else pixels
 
 
 def save_grey(picture: np.ndarray, path: Path) -> None:

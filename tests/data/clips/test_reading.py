@@ -81,6 +81,7 @@ def test_a_folder_of_pictures_with_its_table(tmp_path: Path) -> None:
     assert found.sequences[0][1, 0, 0, 0] == 10
     assert read_tagged(tmp_path, side=4).sequences[0].shape == (2, 4, 4, 3)
     assert sorted(["f10", "f2", "f1b"], key=natural) == ["f1b", "f2", "f10"]
+    assert sorted(["f1²2", "f1²1"], key=natural) == ["f1²1", "f1²2"]
 
 
 def test_a_table_in_each_folder(tmp_path: Path) -> None:
@@ -101,6 +102,7 @@ def test_a_table_in_each_folder(tmp_path: Path) -> None:
         ("file,label\n../a.png,x\n", "line 2: the file is '../a.png', expected one below"),
         ("file,label\na.png,x\nb.png,x\n", "line 3: .* has 9 x 9 pixels, those before it 8 x 8"),
         ("file,label\n", "has no rows"),
+        (f"file,label\na.png,{'x' * 200_000}\n", "line 2: it is damaged CSV: field larger than"),
     ],
 )
 def test_what_is_wrong_in_a_folder_is_told_with_its_row(
@@ -134,6 +136,7 @@ def test_columns_of_words_and_tags(tmp_path: Path) -> None:
     [
         ("EU B\nrejects\n", "line 2: 'rejects' is one column"),
         ("EU B\nrejects VBZ O\n", "line 2: it has 3 columns, the first word 2"),
+        ("1\tEU\tB\n2\tis\tO\n\n1\tSo\tO\n", "the numbers of the words in its first column"),
         ("\n\n", "has no words"),
         (b"EU B\xff\n", "in line 1"),
     ],
