@@ -125,7 +125,7 @@ def _targets(imported: str) -> tuple[str, str]:
 
 def test_only_the_ground_is_flat() -> None:
     flat = {path.stem for path in (ROOT / "edgernn").glob("*.py")}
-    assert flat == {"__init__", "__main__", "errors", "storage", "wording", "plots"} - {"storage"}
+    assert flat == {"__init__", "__main__", "errors", "storage", "wording"} - {"storage"}
 
 
 def test_a_help_text_waits_for_no_contract() -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from edgernn import plots
 from edgernn.errors import StorageError, UnavailableError, UsageError
 from edgernn.formats.installed import install_command
+from edgernn.plots import curves
 
 GREY = 180
 SHORT = ("a", "red", "dot", "above", "two", "blue", "squares")
@@ -178,7 +179,7 @@ def test_a_run_of_one_evaluation_shows_both_losses_at_whole_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(curves, "save", lambda figure, path: drawn.append(figure))
     row = {
         "kind": "validation",
         "step": 3,
@@ -276,7 +277,7 @@ def test_no_loss_lies_outside_of_the_curve(
         }
     )
     drawn = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(curves, "save", lambda figure, path: drawn.append(figure))
     plots.loss_curve(rows, tmp_path / "loss.png")
     (axes,) = drawn[0].axes
     low, high = axes.get_ylim()

@@ -105,7 +105,11 @@ def text(
         float, _course(help="Weight of what keeps gradients from vanishing; slow.")
     ] = 0.0,
     gradients: Annotated[
-        bool, _course("--gradients", help="Draw how far gradients reach: gradients.png.")
+        bool,
+        _course(
+            "--gradients",
+            help="Draw how far gradients reach: gradients.png; train text alone does.",
+        ),
     ] = False,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and samples.")] = 0,
