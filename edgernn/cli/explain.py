@@ -98,7 +98,8 @@ def _show_formats(path: Path | None, formats: bool, as_json: bool) -> None:
         return
     for line in plain(coverage()).splitlines():
         say(line)
-    say("\nelsewhere, the ONNX files of every cell:")
+    say()
+    say("elsewhere, the ONNX files of every cell:")
     rows = [[name, *cells.values()] for name, cells in summary().items()]
     say_sheet(Sheet(["", *columns()], rows))
 

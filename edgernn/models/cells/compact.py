@@ -6,7 +6,7 @@ Shapes: B batch, I input, H hidden, V vocabulary, g gates.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +81,34 @@ class Joined(CompactCell):
         ``order``.
         """
         raise NotImplementedError
+
+
+class Along(nn.Module):
+    """A product of the state that takes the input along: ``U h + W x + b`` is one product. Folded,
+    the input is ``W x + b`` already.
+
+    Args:
+        u: of ``U [N, H]`` and its bias, where it has one.
+        w: W, ``[N, I]``; left out where it is folded, as b ``[N]`` is.
+        folded: as ``CompactCell`` takes it.
+    """
+
+    def __init__(self, u: nn.Linear, w: Tensor, b: Tensor, *, folded: bool) -> None:
+        super().__init__()
+        self.folded, bias = folded, cast("Tensor | None", u.bias)
+        if folded:
+            self.product = copied(u.weight, bias)
+        else:
+            joined = torch.cat((w, u.weight), 1)  # [N, I + H]
+            self.product = copied(joined, b if bias is None else b + bias)
+
+    def forward(self, x: Tensor, h: Tensor, added: Tensor | None = None) -> Tensor:
+        """Return ``[1, B, N]``, given ``x [1, B, I]``, folded ``[1, B, N]``, ``h [1, B, H]``, and
+        what is added, ``[1, B, N]``.
+        """
+        made: Tensor
+        made = x + self.product(h) if self.folded else self.product(torch.cat((x, h), 2))
+        return made if added is None else made + added
 
 
 def reordered(tensor: Tensor, order: tuple[int, ...], *, axis: int) -> Tensor:

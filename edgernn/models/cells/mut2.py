@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from edgernn.models.cells.base import State
-from edgernn.models.cells.mut import Evolved, let_in
+from edgernn.models.cells.base import InputGatedCell, State
+from edgernn.models.cells.mut import CompactEvolved, Evolved, let_in
+
+
+class _CompactMUT2(CompactEvolved):
+    blocks = (2, 1)
+
+    def __init__(self, cell: InputGatedCell, *, folded: bool) -> None:
+        super().__init__(cell, folded=folded)
+        assert isinstance(cell, MUT2)
+        self.to_gates, self.to_new = self.along(cell.from_hidden, 0), self.along(cell.from_reset, 1)
+
+    def advance(self, x: Sequence[Tensor], h: Tensor, added: Sequence[Tensor | None]) -> State:
+        """See ``CompactEvolved.advance`` and ``MUT2.advance``."""
+        z, r = torch.sigmoid(self.to_gates(x[0], h, added[0])).split([self.hidden] * 2, 2)
+        return let_in(z, torch.tanh(self.to_new(x[1], r * h, added[1])), h)
 
 
 class MUT2(Evolved):
@@ -16,6 +32,7 @@ class MUT2(Evolved):
     h' = tanh(W_hh (r ⊙ h) + W_xh x + b_h) ⊙ z + h ⊙ (1 - z)
     """
 
+    compact = _CompactMUT2
     carried = 2
     itself = 1
 
