@@ -15,15 +15,23 @@ _HIDDEN = 8  # of every recipe of a cell
 
 
 def _first_two_gates_exchanged(model: onnx.ModelProto) -> None:
-    """Exchange the first two blocks of rows of the first matrix of the layer."""
+    """Exchange the first two blocks of rows of the first matrix of the layer, or, where that is of
+    one gate, all of it with the next as large.
+    """
     head = model.graph.initializer[-1].name
-    name = next(
+    names = [
         each.name
         for each in model.graph.initializer
         if len(each.dims) == 2 and each.name != head and "embedding" not in each.name
-    )
-    value, axis = weight(model, name), int(name.startswith("onnx::MatMul"))  # which are transposed
+    ]
+    name, value = names[0], weight(model, names[0])
+    axis = int(name.startswith("onnx::MatMul"))  # which are transposed
     blocks = np.split(value, value.shape[axis] // _HIDDEN, axis)
+    if len(blocks) == 1:
+        other = next(each for each in names[1:] if weight(model, each).shape == value.shape)
+        set_weight(model, name, weight(model, other))
+        set_weight(model, other, value)
+        return
     blocks[:2] = blocks[1::-1]
     set_weight(model, name, np.concatenate(blocks, axis))
 
