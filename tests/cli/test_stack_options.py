@@ -122,6 +122,34 @@ def test_what_does_not_fit_is_a_line(run: Run, family: str, said: str, told: str
     assert len(err.strip().splitlines()) == 1, err
 
 
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ("captions", "--cell gru --weights binary --layers 2 --between residual"),
+        ("classify", "--cell lstm_projected --cell-options projection=4"),
+    ],
+)
+def test_a_run_goes_on_and_is_made_again_from_its_options(
+    run: Run, tmp_path: Path, family: str, said: str
+) -> None:
+    code, _, err = run("train", family, "--out", "a", *OWN[family].split(), *TINY, *said.split())
+    assert code == 0, err
+    for more in (("--resume",), ("--config", "a/run.toml", "--out", "b", "--device", "cpu")):
+        given = (*more, "--steps", 3, "--threads", 1, "--json")
+        code, out, err = run("train", family, *(("--out", "a") if len(more) == 1 else ()), *given)
+        assert code == 0, err
+        assert json.loads(out)["steps"] == 3
+    models = [checkpoint.load(tmp_path / folder).model for folder in "ab"]
+    assert models[0].config == models[1].config
+    values = dict(models[0].named_parameters())
+    assert all(value.isfinite().all() for value in values.values())
+    if "binary" in said:
+        recurrent = [values[name] for name in values if name.endswith("from_hidden.weight")]
+        assert len(recurrent) == 2
+        assert all(len(row.unique()) == 2 for matrix in recurrent for row in matrix)
+
+
 def test_every_command_has_them() -> None:
     import typer
 
