@@ -12,6 +12,7 @@ from edgernn.decoding.sampler_vectors import read_vectors, vector_problems
 from edgernn.errors import BundleError
 from edgernn.parity import golden
 from edgernn.parity.claims import claim_problems
+from edgernn.parity.labels import label_problems
 from edgernn.parity.report.data import Check
 from edgernn.parity.subject import Subject
 from edgernn.parity.vocabulary import tokenizer_problems, vouched_for
@@ -36,6 +37,7 @@ def check_contract(subject: Subject) -> Check:
         *filter(None, [subject.family.problem(subject.bundle.manifest.contract)]),
         *_first_state_problems(subject),
         *tokenizer_problems(subject),
+        *label_problems(subject),
         *_sampler_problems(subject),
     ]
     problems += claim_problems(subject)
