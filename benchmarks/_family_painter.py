@@ -21,7 +21,16 @@ _STEPS, _BATCH = 1500, 128
 
 def digits(folder: Path, minutes: float) -> list[Figure]:
     """Train on digits into ``folder``, and read what is painted of each label."""
-    edgernn("train", "paint", "--out", folder, "--minutes", minutes)
+    return _trained(folder, minutes, "pixels")
+
+
+def strokes(folder: Path, minutes: float) -> list[Figure]:
+    """As ``digits``, drawn by a pen."""
+    return _trained(folder, minutes, "strokes")
+
+
+def _trained(folder: Path, minutes: float, form: str) -> list[Figure]:
+    edgernn("train", "paint", "--form", form, "--out", folder, "--minutes", minutes)
     bundle = folder.with_name(f"{folder.name}.edgernn")
     edgernn("export", folder, "--out", bundle, "--to", "onnx", "--precision", "float32")
     return painted(bundle)

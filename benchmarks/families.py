@@ -38,6 +38,7 @@ class Row:
 ROWS = {
     "glimpses": Row("glimpses, cluttered digits", 6, "_family_glimpses:digits"),
     "painter": Row("painter, digits", 6, "_family_painter:digits"),
+    "strokes": Row("painter, digits in strokes", 6, "_family_painter:strokes"),
     "classifier": Row("classifier, generated reviews", 2, "_family_classifier:reviews"),
     "classifier-frames": Row(
         "classifier, generated sensor events", 2, "_family_classifier:sensor_events"

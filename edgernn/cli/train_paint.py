@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ _data, _model, _loss = (
     partial(typer.Option, rich_help_panel=panel)
     for panel in ("The pictures", "The model", "The loss")
 )
+_STEPS = {"pixels": 8, "strokes": 12}  # of a picture
 
 
 @trains("paint", minutes=6.0, batch=128, clip=5.0, weight_decay=0.0)
@@ -31,9 +32,15 @@ def paint(
     validation_fraction: Annotated[
         float, _data(parser=read_share, help="Share of your own pictures for validation.")
     ] = 0.1,
+    form: Annotated[
+        Literal["pixels", "strokes"],
+        _model(help="What a step adds to the canvas: all pixels, or a line of a pen."),
+    ] = "pixels",
     noise: Annotated[int, _model(help="Numbers of noise that a step takes.")] = 8,
     embedding: Annotated[int, _model(help="Width of what a label is encoded as.")] = 16,
-    paint_steps: Annotated[int, _loss(help="Steps of a picture.")] = 8,
+    paint_steps: Annotated[
+        int | None, _loss(help="Steps of a picture.", show_default="8; 12 of strokes")
+    ] = None,
     inference: Annotated[
         int, _loss(help="Width of the network that infers noise; it is not exported.")
     ] = 128,
@@ -56,6 +63,7 @@ def paint(
         seed=data_seed,
         validation_fraction=validation_fraction,
     )
-    model = validated(PaintModel, noise=noise, embedding=embedding, **stack_of(stack))
-    options = validated(PaintOptions, steps=paint_steps, inference=inference, divergence=divergence)
+    steps = _STEPS[form] if paint_steps is None else paint_steps
+    model = validated(PaintModel, form=form, noise=noise, embedding=embedding, **stack_of(stack))
+    options = validated(PaintOptions, steps=steps, inference=inference, divergence=divergence)
     return found, validated(PaintSetup, model=model, options=options)

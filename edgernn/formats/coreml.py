@@ -43,6 +43,7 @@ _PROMISES = {
             "step in trained models, 0.3 in untrained ones; 0.02 nats a token and 1.5 % of "
             "perplexity in a model of characters, H = 256"
         ),
+        tables=("int8",),
         step_only=True,
     ),
     "palettized4": in_integers(

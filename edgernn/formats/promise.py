@@ -17,6 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+# rows: of a matrix that has no more, 8 bits in place of 4 cost next to no bytes, and each of the
+# few numbers that it makes counts (where a pen goes, where a network looks)
+NARROW = 4
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -38,7 +42,8 @@ class Tolerance:
         integers: whether the matrices of the file are integers; one that stayed float was not
             asked for.
         stored: what its matrices may be stored as, as ``StoredWeight.dtype`` says it.
-        tables: what else a matrix may be stored as of which a step reads one row.
+        tables: what else a matrix may be stored as of which a step reads one row, or that has
+            ``NARROW`` rows or fewer.
         step_only: whether the precision is offered for the step graph alone; an encode graph then
             gets the default.
         own_graph: the largest relative error of a step against the graph that the file was

@@ -6,13 +6,17 @@ canvas through a logistic function::
 
     h_t = cell([z_t, E label], h_{t-1})    c_t = c_{t-1} + W h_t + b    picture_t = σ(c_t - 4)
 
-The offset makes an empty canvas dark. It writes without attention, all pixels at once.
+The offset makes an empty canvas dark. That form, ``pixels``, writes all pixels at once. The form
+``strokes`` draws a line from where the pen is to where it goes, as the layer ``stroke`` has it::
+
+    m_t = clip(m_{t-1} + tanh(W_m h_t), -1, 1)      where the pen is; m_0 = 0, the middle
+    c_t = stroke(c_{t-1}, m_{t-1}, m_t, σ(W_k h_t))      picture_t = σ(8 c_t - 4)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,16 +28,21 @@ from edgernn.models.layered.over_time import Stack, Width
 CORE = "core"  # the layer over time
 _WANTED = "wanted"  # the context: what the label was encoded as
 _DARK = -4.0
+_CONTRAST = 8.0  # of a canvas from 0 to 1
+_PEN, _POINT, _PRESSURE = "pen", 2, 2  # where the pen is; the widths of what it is told
+Form = Literal["pixels", "strokes"]
 
 
 class PaintModel(Stack):
     """The shape of the network.
 
     Attributes:
+        form: how a step adds to the canvas.
         noise: Z, the numbers of noise that a step takes.
         embedding: the width of what a label is encoded as.
     """
 
+    form: Form = "pixels"
     noise: int = Field(default=8, ge=1, le=1024)
     hidden: Width = 128
     embedding: int = Field(default=16, ge=1, le=4096)
@@ -58,15 +67,34 @@ def paint_network(
         "layers": [
             _layer("idea", "concat", NOISE, _WANTED),
             *model.described(CORE, "idea"),
-            _layer("ink", "linear", CORE, width=height * width),
-            _layer(CANVAS, "canvas", "ink", height=HEIGHT, width=WIDTH),
-            _layer("light", "scale", CANVAS, offset=_DARK),
+            *(_strokes() if model.form == "strokes" else _pixels(height * width)),
             _layer("shown", "activation", "light", function="sigmoid"),
         ],
         "outputs": {PICTURE: "shown"},
         "labels": {CLASSES: list(classes)},
     }
     return validated(NetworkConfig, **described)
+
+
+def _pixels(pixels: int) -> list[dict[str, Any]]:
+    return [
+        _layer("ink", "linear", CORE, width=pixels),
+        _layer(CANVAS, "canvas", "ink", height=HEIGHT, width=WIDTH),
+        _layer("light", "scale", CANVAS, offset=_DARK),
+    ]
+
+
+def _strokes() -> list[dict[str, Any]]:
+    return [
+        _layer("was", "before", layer=_PEN),
+        _layer("move", "linear", CORE, width=_POINT, activation="tanh"),
+        _layer("moved", "add", "was", "move"),
+        _layer("now", "activation", "moved", function="hard_tanh"),
+        _layer("pressure", "linear", CORE, width=_PRESSURE, activation="sigmoid"),
+        _layer(CANVAS, "stroke", "was", "now", "pressure", height=HEIGHT, width=WIDTH),
+        _layer(_PEN, "keep", "now", width=_POINT),
+        _layer("light", "scale", CANVAS, factor=_CONTRAST, offset=_DARK),
+    ]
 
 
 def _layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from edgernn.export.rounding.blocks import BLOCK_SIZES
+from edgernn.formats.promise import NARROW
 
+NARROW_BITS = 8
 _SCALE_BYTES = 4
 
 
@@ -25,7 +27,8 @@ class Recipe:
     """How the matrices of a graph are stored.
 
     Attributes:
-        default: of every matrix that ``layers`` does not name.
+        default: of every matrix that ``layers`` does not name; one of ``NARROW`` rows or fewer
+            keeps 8 bits.
         layers: by layer, by its name with dots (``recurrent.layers.0.from_hidden``).
         hessians: by layer, the mean of ``x xᵀ`` over its inputs on calibration data; see
             ``blocks.quantize_matrix``.
@@ -40,13 +43,19 @@ class Recipe:
     few: frozenset[str] = frozenset()
     folded: bool | None = None
 
-    def rounding(self, layer: str, columns: int) -> Rounding:
+    def chosen(self, layer: str, rows: int) -> Rounding:
+        """Return what is chosen for the matrix of ``layer``."""
+        if layer in self.layers or rows > NARROW:
+            return self.layers.get(layer, self.default)
+        return replace(self.default, bits=max(self.default.bits, NARROW_BITS))
+
+    def rounding(self, layer: str, columns: int, *, rows: int) -> Rounding:
         """Return how the matrix of ``layer`` is stored: of the block sizes up to the chosen one,
         that of the fewest bytes.
 
         Of columns that the chosen size does not divide, a smaller one may pad fewer.
         """
-        chosen = self.layers.get(layer, self.default)
+        chosen = self.chosen(layer, rows)
         sizes = [size for size in BLOCK_SIZES if size <= chosen.block_size] or [BLOCK_SIZES[0]]
 
         def row_bytes(size: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ them is compressed, whatever its width. Biases stay float16: they are small.
 
     int8         w ≈ q · s           one scale for each row
     int4         w ≈ (q - z) · s     one scale and one zero for each block of about 32 values of a
-                                     row
+                                     row; as int8 where there are ``NARROW`` rows or fewer
     palettized4  w ≈ palette[q]      one palette of 16 values, by k-means, for rows that hold about
                                      1024 values together
 """
@@ -24,6 +24,7 @@ import numpy as np
 
 from edgernn.bundle.stored_weights import FROM_STATE, OTHERS, StoredWeight
 from edgernn.errors import ContractError
+from edgernn.formats.promise import NARROW
 from edgernn.sessions.mil.session import read_function
 from edgernn.sessions.quiet import quiet
 
@@ -134,6 +135,8 @@ def _int8(matrix: np.ndarray) -> Any:
 
 
 def _int4(matrix: np.ndarray) -> Any:
+    if len(matrix) <= NARROW:
+        return _int8(matrix)
     block = part_near(matrix.shape[1], BLOCK, each=prod(matrix.shape[2:]))
     return cto.OpLinearQuantizerConfig(
         mode="linear", dtype="int4", granularity="per_block", block_size=block, weight_threshold=0

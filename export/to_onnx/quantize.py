@@ -169,7 +169,7 @@ def _product(
     bias: _Bias | None,
 ) -> onnx.NodeProto:
     layer = layer_name(node)
-    rounding = recipe.rounding(layer, matrix.shape[1])
+    rounding = recipe.rounding(layer, matrix.shape[1], rows=len(matrix))
     hessian = recipe.hessians.get(layer) if rounding.bits < NEAREST_BITS else None
     blocks = few_valued(matrix) if layer in recipe.few else None
     blocks = blocks or _blocks(node.input[1], matrix, rounding, rounded, hessian)
@@ -198,7 +198,7 @@ def _lookup(
     rounded: Rounded,
 ) -> onnx.NodeProto:
     layer = layer_name(node)
-    rounding = recipe.rounding(layer, table.shape[1])
+    rounding = recipe.rounding(layer, table.shape[1], rows=len(table))
     if (
         table.shape[1] % 2
     ):  # two 4-bit values share a byte: onnxruntime would give rows of one value more

@@ -58,7 +58,7 @@ def _product(operation: Any, node: onnx.NodeProto, recipe: Recipe) -> Any:
     if not operation.get_attributes()["transpose_b"]:
         matrix = np.ascontiguousarray(matrix.T)
     columns = matrix.shape[1]
-    rounding = _rounding(recipe.layers.get(layer, recipe.default), columns)
+    rounding = _rounding(recipe.chosen(layer, len(matrix)), columns)
     hessian = recipe.hessians.get(layer) if rounding.bits < NEAREST_BITS else None
     blocks = quantize_matrix(
         matrix, bits=rounding.bits, block_size=rounding.block_size, hessian=hessian

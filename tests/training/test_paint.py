@@ -68,6 +68,23 @@ def test_the_bound_is_that_of_its_equations() -> None:
     assert np.isclose(measured["loss"][0], missing + divergence, rtol=1e-4)
 
 
+def test_strokes_train_by_the_command(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", "paint", "--form", "strokes", "--out", str(out), "--steps", "2"]
+    small = ["--hidden", "8", "--inference", "8", "--batch", "8", "--picture-size", "8"]
+    result = CliRunner().invoke(
+        app, [*arguments, "--threads", "1", *small], catch_exceptions=False, standalone_mode=False
+    )
+    assert result.exit_code == 0, result.output
+    from edgernn.models.checkpoint import load
+
+    loaded = load(out)
+    states = [spec.name for spec in loaded.model.config.contract().step.states]
+    assert states == ["h", "c", "canvas", "pen"]
+    assert loaded.evaluation is not None
+    assert loaded.evaluation["noise"].shape[1] == 12
+
+
 def test_a_run_on_digits_leaves_a_checkpoint_and_its_sample(tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ["train", "paint", "--out", str(out), "--steps", "2", "--threads", "1"]

@@ -39,6 +39,7 @@ KINDS = {
     "mean": f"{_KINDS}.pictures:Mean",
     "keep": f"{_KINDS}.keeping:Keep",
     "canvas": f"{_KINDS}.keeping:Canvas",
+    "stroke": f"{_KINDS}.stroke:Stroke",
     "grey": f"{_KINDS}.grey:Grey",
     "glimpse": f"{_KINDS}.glimpse:Glimpse",
     "opening": f"{_KINDS}.opening:Opening",

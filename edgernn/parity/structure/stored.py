@@ -12,6 +12,7 @@ from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract.in_graph import DECODERS
 from edgernn.formats import promised
+from edgernn.formats.promise import NARROW, Tolerance
 
 _FEW = 64  # values; in a float16 file a smaller constant stays float32
 Kind = tuple[tuple[int, ...], str, int]  # shape, dtype, block size
@@ -93,7 +94,8 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
         matrices = [
             weight for weight in matrices if weight.dtype != "float32" or prod(weight.shape) >= _FEW
         ]
-    if matrices and not any(weight.dtype in allowed for weight in matrices):
+    fits = [w for w in matrices if w.dtype in allowed or (promise and _spared(w, promise))]
+    if matrices and not fits:
         wanted = " or ".join(sorted(allowed)) or artifact.precision
         return [
             f"no matrix is stored as {wanted}, the precision is {artifact.precision}; there "
@@ -104,13 +106,20 @@ def _unlike_label(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[
     problems = []
     for weight in matrices:
         float_left = promise.integers and weight.is_float and (_kind(weight) in told or whole)
-        table = weight.dtype in promise.tables and weight.touched_bytes < weight.bytes
-        if weight.dtype not in allowed and not (float_left or table):
+        if weight.dtype not in allowed and not (float_left or _spared(weight, promise)):
             problems.append(
                 f"{weight.name} {list(weight.shape)} is stored as {weight.dtype}, the "
                 f"precision is {artifact.precision}"
             )
     return problems
+
+
+def _spared(weight: StoredWeight, promise: Tolerance) -> bool:
+    """Return whether a matrix may be stored as ``tables`` has it: one row of it is read, or it has
+    few.
+    """
+    small = weight.touched_bytes < weight.bytes or weight.shape[0] <= NARROW
+    return small and weight.dtype in promise.tables
 
 
 def _unlike_list(artifact: Artifact, matrices: Sequence[StoredWeight]) -> list[str]:

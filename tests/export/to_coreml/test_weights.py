@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from family_networks import glimpses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -35,6 +36,8 @@ from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import FUSED
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageModel
+from edgernn.models.layered.description import NetworkConfig
+from edgernn.models.layered.network import Network
 from edgernn.parity import rollout
 from edgernn.sessions.draw import random_state
 from edgernn.sessions.mil.borrowed import decompress
@@ -326,6 +329,15 @@ def test_an_image_encoder_is_not_stored_in_four_bits(
 ) -> None:
     with pytest.raises(UsageError, match=f"coreml does not write encode in {precision}"):
         export(make_captioner(), tmp_path / "encode.mlpackage", precision, graph=ENCODE)
+
+
+def test_a_matrix_of_few_rows_keeps_8_bits_in_int4(tmp_path: Path) -> None:
+    model = Network(NetworkConfig.model_validate(glimpses().config)).eval()
+    path = tmp_path / "step.mlpackage"
+    step = CoreMLExporter().export(model, path, precision="int4", decoding=None).weights
+    stored = {weight.name.rpartition(".")[2]: weight.dtype for weight in step[:-1]}
+    assert stored.pop("next") == stored.pop("scores") == "int8"  # 2 and 3 rows
+    assert set(stored.values()) == {"int4"}
 
 
 @pytest.mark.parametrize("precision", SCHEMES)

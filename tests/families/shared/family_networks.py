@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +122,13 @@ def glimpses() -> Tiny:
     return Tiny(config.model_dump(), sample)
 
 
-def painter() -> Tiny:
+def painter(form: str = "pixels") -> Tiny:
     """A painter of pictures of 6 x 8."""
+    from edgernn.contract import validated
     from edgernn.training.paint_network import PaintModel, paint_network
 
     random = np.random.default_rng(6)
-    model = PaintModel(noise=4, hidden=8, embedding=3)
+    model = validated(PaintModel, form=form, noise=4, hidden=8, embedding=3)
     config = paint_network(model, height=6, width=8, classes=("left", "right"))
     sample = {
         "label": random.integers(0, 2, 48),
@@ -158,6 +160,7 @@ ROWS: dict[str, Callable[[], Tiny]] = {
     "tagger": tagger,
     "glimpses": glimpses,
     "painter": painter,
+    "painter of strokes": partial(painter, "strokes"),
     "translator": translator,
 }
 

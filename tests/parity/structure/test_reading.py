@@ -275,6 +275,10 @@ def weight(dtype: str, block: int = 0, *, table: bool = False) -> StoredWeight:
     return StoredWeight("head", (8, 8), dtype, 256, 64, 8 if table else 64, block_size=block)
 
 
+def narrow(rows: int) -> StoredWeight:
+    return StoredWeight("next", (rows, 8), "int8", 32 * rows, 8 * rows, 8 * rows, block_size=8)
+
+
 def entry(precision: str, *weights: StoredWeight, graph: str = "step") -> Artifact:
     return Artifact.model_validate(
         {
@@ -330,6 +334,17 @@ def entry(precision: str, *weights: StoredWeight, graph: str = "step") -> Artifa
             entry("int8"),
             [weight("int8", 32), weight("float32")],
             ["stored as float32, the precision is int8"],
+        ),
+        (
+            entry("int4", weight("int4"), narrow(4)),
+            [weight("int4"), narrow(4)],
+            [],
+        ),
+        (entry("int4", narrow(4)), [narrow(4)], []),
+        (
+            entry("int4", weight("int4"), narrow(5)),
+            [weight("int4"), narrow(5)],
+            ["[5, 8] is stored as int8, the precision is int4"],
         ),
         (entry("float32"), [weight("float16")], ["no matrix is stored as float32"]),
         (entry("palettized4"), [weight("float16")], ["no matrix is stored as palettized4"]),
