@@ -33,7 +33,7 @@ def weight_table(path: Path, model: nn.Module) -> tuple[StoredWeight, ...]:
         for name, tensor in (*model.named_parameters(), *model.named_buffers())
         if tensor.ndim > 1
     }
-    matrices = [each for each in constants if len(each.shape) > 1]
+    matrices = [each for each in constants if each.is_matrix]
     return (*_named(matrices, known), *others(constants))
 
 

@@ -78,7 +78,7 @@ class ExecuTorchStructure(StructureReader):
     def stored(self) -> tuple[StoredWeight, ...]:
         """See ``StructureReader.stored``; a program has no names of them."""
         constants = stored_constants(self._program, self._graphs)
-        matrices = [each for each in constants if len(each.shape) > 1]
+        matrices = [each for each in constants if each.is_matrix]
         named = (each.as_weight(f"constant {place}") for place, each in enumerate(matrices))
         return (*named, *others(constants))
 

@@ -41,6 +41,13 @@ class Stored:
         """What it takes in the file, with its scales."""
         return int(self.content.nbytes + self.scales.nbytes)
 
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it is one; a number a channel with axes of 1 behind, as pictures are normalised
+        by, is none.
+        """
+        return len(self.shape) == 2 or sum(size > 1 for size in self.shape) > 1
+
     def values(self) -> np.ndarray | None:
         """Return what it stands for, float32; None of numbers of 4 bits."""
         if self.dtype == "int4":
@@ -85,8 +92,8 @@ def stored_constants(program: Program, graphs: Iterable[Graph]) -> list[Stored]:
 
 
 def others(constants: Iterable[Stored]) -> tuple[StoredWeight, ...]:
-    """Return one row for all constants of less than two axes; none where there is none."""
-    small = [each for each in constants if len(each.shape) < 2]
+    """Return one row for all constants that are no matrices; none where there is none."""
+    small = [each for each in constants if not each.is_matrix]
     if not small:
         return ()
     size = sum(each.bytes for each in small)

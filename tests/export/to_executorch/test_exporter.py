@@ -25,6 +25,7 @@ from edgernn.hoisting.model import HoistedModel
 from edgernn.sessions.pte.program import read_program
 from edgernn.sessions.pte.stored import FORWARD, graphs_of, stored_constants
 from tests.hoisting.drawn import drawn
+from tests.taggers import frame_network
 
 
 def export(model: Any, path: Path, precision: str = "float32") -> Written:
@@ -128,3 +129,9 @@ def test_a_row_of_zeros_stays_zeros() -> None:
     integers, scales = rounded_rows(table)
     assert integers.tolist() == [[0, 0], [-127, 64]]
     assert torch.allclose(integers * scales, table, atol=2 / 127 / 2)
+
+
+def test_what_pictures_are_normalised_by_is_no_weight_that_stayed_float(tmp_path: Path) -> None:
+    written = export(frame_network(), tmp_path / "step-int8.pte", "int8")
+    matrices = [weight for weight in written.weights if len(weight.shape) > 1]
+    assert {weight.dtype for weight in matrices} == {"int8"}
