@@ -12,7 +12,7 @@ RUN/run.toml                                what the run was told: its options
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain
@@ -29,6 +29,7 @@ from edgernn.data.text.source import CorpusSource, open_source
 from edgernn.data.text.token_kinds import CAPTION
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models import checkpoint
+from edgernn.training.counting import CountingTask
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World
 from edgernn.training.options import TrainOptions
@@ -64,6 +65,8 @@ class TextSetup(Record):
         validation_fraction: share of the text, at its end, that is kept for validation.
         state_penalty: how strongly a state is kept within ±3, see ``training.text``; 0 lets it
             grow, as counting needs.
+        letters: of a text of ``data.text.counting``: training goes over its whole lines, see
+            ``training.counting``; None for any other text.
     """
 
     tokens: Annotated[str, AfterValidator(_of_text)] = "char"
@@ -72,6 +75,7 @@ class TextSetup(Record):
     minimum_count: int = 2
     validation_fraction: float = 0.1
     state_penalty: float = Field(default=STATE_PENALTY, ge=0)
+    letters: str | None = None
 
 
 def train_text(
@@ -202,7 +206,10 @@ def _task(
         "train_tokens": len(corpus.train),
         "options": options.model_dump(),
     }
-    return TextTask(
+    kind: Callable[..., TextTask] = TextTask
+    if setup.letters:
+        kind = partial(CountingTask, letters=setup.letters)
+    return kind(
         model.to(device),
         corpus,
         tokenizer=tokenizer,

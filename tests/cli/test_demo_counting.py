@@ -30,7 +30,7 @@ def test_the_demo_goes_the_whole_way(
     assert "1/1 lstm on counting-ab" in err
     (line,) = (line for line in out.splitlines() if line.startswith("lstm on counting-ab"))
     assert "n to 20:" in line
-    assert "(1 seed tried)" in line
+    assert "(best of 1 seed by n to 40)" in line
     assert "1 of 1 artifact passed" in out
     assert "verified   yes" in out
     drawing = np.asarray(Image.open(tmp_path / "d" / "cells.png").convert("RGB"))
