@@ -25,6 +25,7 @@ from edgernn.training.text_loss import run
 VALIDATED = 2 * counting.LONGEST  # n of the longest line of the validation
 _IGNORED = -100  # a target that is not counted
 _OPEN = 5.0  # σ(5) = 0.993
+_RECURRENT = 0.1  # of the weights that a cell is made with
 
 
 class CountingTask(TextTask):
@@ -33,7 +34,7 @@ class CountingTask(TextTask):
     Args:
         model: of cells that keep their state by the second gate of their rows, as the LSTM's f and
             the GRU's z; each begins open, with a bias of 5, for what fades cannot count
-            (Jozefowicz et al. 2015; Tallec & Ollivier 2018).
+            (Jozefowicz et al. 2015; Tallec & Ollivier 2018); see ``begin_counting``.
         letters: of the lines.
         tokenizer: knows them and the newline.
         corpus, told: the others of ``TextTask``; of ``batch`` and ``chunk`` nothing is read.
@@ -48,7 +49,7 @@ class CountingTask(TextTask):
         tokenizer: Tokenizer,
         **told: Any,
     ) -> None:
-        open_gates(model)
+        begin_counting(model)
         super().__init__(model, corpus, tokenizer=tokenizer, **told)
         seen = range(1, counting.LONGEST + 1)
         beyond = range(counting.LONGEST + 1, VALIDATED + 1)
@@ -94,11 +95,14 @@ class CountingTask(TextTask):
         return tokens, targets
 
 
-def open_gates(model: LanguageModel) -> None:
-    """Let every cell of ``model`` begin with the gate open by which it keeps its state."""
+def begin_counting(model: LanguageModel) -> None:
+    """Let every cell of ``model`` begin with the gate open by which it keeps its state, and with
+    recurrent weights so small that each letter adds about the same, however many came before.
+    """
     for cell in model.recurrent.cells():
         with torch.no_grad():
             cell.from_input.bias[cell.hidden : 2 * cell.hidden] = _OPEN
+            cell.from_hidden.weight *= _RECURRENT
 
 
 def lines(

@@ -27,7 +27,7 @@ from edgernn.training.schedule import Budget
 from edgernn.writing.counting import Counted, count_lines
 
 TRIES = 3
-_HIDDEN, _EMBEDDING, _RATE, _EVALUATIONS = 10, 8, 0.15, 40
+_HIDDEN, _EMBEDDING, _RATE, _WARMUP, _EVALUATIONS = 10, 8, 0.2, 0.2, 40
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def _options(letters: str, *, steps: int, seed: int) -> TrainOptions:
         chunk=len(counting.line(letters, counting.LONGEST)),
         peak_rate=_RATE,
         floor=0.0,
+        warmup=_WARMUP,
         weight_decay=0.0,
         evaluations=_EVALUATIONS,
         patience=0,

@@ -8,7 +8,7 @@ import torch
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models.language import LanguageConfig, LanguageModel
-from edgernn.training.counting import lines, open_gates
+from edgernn.training.counting import begin_counting, lines
 
 TOKENIZER = Tokenizer.build(["ab\n"], "char")
 
@@ -32,9 +32,11 @@ def test_only_what_the_count_decides_is_measured() -> None:
 def test_the_gate_that_keeps_begins_open_alone(cell: str, gates: int) -> None:
     shape = LanguageConfig(vocabulary=3, cell=cell, embedding=3, hidden=2, layers=1)
     model = LanguageModel(shape)
-    open_gates(model)
     (made,) = model.recurrent.cells()
+    before = made.from_hidden.weight.detach().clone()
+    begin_counting(model)
     bias = made.from_input.bias + made.from_hidden.bias
     expected = torch.zeros(gates, 2)
     expected[1] = 5.0  # rows i, f, g, o and r, z, n
     torch.testing.assert_close(bias.detach(), expected.flatten())
+    torch.testing.assert_close(made.from_hidden.weight.detach(), before / 10)
