@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from edgernn.data.text import counting
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.models.cells.base import GatedCell
+from edgernn.models.compact import CompactStack
 from edgernn.models.language import LanguageModel
 from edgernn.training.task import Evaluation, GoOn, always
 from edgernn.training.text import TextTask, entropy_of
@@ -99,7 +101,10 @@ def begin_counting(model: LanguageModel) -> None:
     """Let every cell of ``model`` begin with the gate open by which it keeps its state, and with
     recurrent weights so small that each letter adds about the same, however many came before.
     """
-    for cell in model.recurrent.cells():
+    stack = model.recurrent
+    assert not isinstance(stack, CompactStack)  # which is no layer to train
+    for cell in stack.cells():
+        assert isinstance(cell, GatedCell)
         with torch.no_grad():
             cell.from_input.bias[cell.hidden : 2 * cell.hidden] = _OPEN
             cell.from_hidden.weight *= _RECURRENT
