@@ -34,8 +34,8 @@ class CountingTask(TextTask):
     """``TextTask`` on whole lines.
 
     Args:
-        model: of cells that keep their state by the second gate of their rows, as the LSTM's f and
-            the GRU's z; each begins open, with a bias of 5, for what fades cannot count
+        model: of gated cells. Of those with two states the second gate of their rows keeps the
+            second, as the LSTM's f; it begins open, with a bias of 5, for what fades cannot count
             (Jozefowicz et al. 2015; Tallec & Ollivier 2018); see ``begin_counting``.
         letters: of the lines.
         tokenizer: knows them and the newline.
@@ -100,11 +100,16 @@ class CountingTask(TextTask):
 def begin_counting(model: LanguageModel) -> None:
     """Let every cell of ``model`` begin with the gate open by which it keeps its state, and with
     recurrent weights so small that each letter adds about the same, however many came before.
+
+    A cell of one state, as the GRU, begins as it was made: what it keeps is what it shows, and an
+    open gate would hide from the head which letter came last.
     """
     stack = model.recurrent
     assert not isinstance(stack, CompactStack)  # which is no layer to train
     for cell in stack.cells():
         assert isinstance(cell, GatedCell)
+        if len(cell.states) == 1:
+            continue
         with torch.no_grad():
             cell.from_input.bias[cell.hidden : 2 * cell.hidden] = _OPEN
             cell.from_hidden.weight *= _RECURRENT
