@@ -4,7 +4,6 @@ integers, and where that loses least.
     w ≈ q · s
 
 matrices      int8: a scale for each row; int4: for each block of 64 of its values, or 32, or a row
-              (of ``NARROW`` rows or fewer as int8)
 tables        8 bits, a scale for each row, of which a step reads one
 convolutions  a scale for each output
 
@@ -16,7 +15,6 @@ more time than rows.
 
 from __future__ import annotations
 
-from edgernn.formats.promise import NARROW
 from edgernn.sessions.litert.model_file import ModelFile
 
 Rule = tuple[str, str, int, str]  # pattern of an output's name, operator, bits, granularity
@@ -33,9 +31,8 @@ def rules_for(model: ModelFile, precision: str) -> list[Rule]:
     rules: list[Rule] = [(_ALL, "*", 4, _ROWS), (_ALL, _TABLE, 8, _ROWS)]
     for operator in model.operators:
         if operator.kind == _MATRIX:
-            made, (rows, columns) = operator.outputs[0], model.tensors[operator.inputs[1]].shape
+            made, columns = operator.outputs[0], model.tensors[operator.inputs[1]].shape[-1]
             block = next((size for size in BLOCKS if columns % size == 0), None)
             granularity = _ROWS if block is None else f"BLOCKWISE_{block}"
-            bits, granularity = (8, _ROWS) if rows <= NARROW else (4, granularity)
-            rules.append((f"^{model.tensors[made].name};?$", _MATRIX, bits, granularity))
+            rules.append((f"^{model.tensors[made].name};?$", _MATRIX, 4, granularity))
     return rules
