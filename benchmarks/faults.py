@@ -32,6 +32,7 @@ import faults_pictures
 import faults_portable
 import faults_rare
 import faults_structure
+import faults_structure_encoders
 import faults_structure_scripts
 import faults_torchscript
 import faults_translator
@@ -53,6 +54,7 @@ _MODULES = (
     faults_torchscript,
     faults_structure,
     faults_structure_scripts,
+    faults_structure_encoders,
     faults_labels,
     faults_coreml,
     faults_pictures,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgernn.parity.structure import shape_moves
+from edgernn.parity.structure import places, shape_moves
 from edgernn.parity.structure.onnx_call import Call
 from edgernn.parity.structure.sizes import (
     ONE,
@@ -115,10 +115,12 @@ def constant_of_shape(call: Call) -> Value:
 
 
 def count_up(call: Call) -> Value:
-    """Count from, to and by numbers that are known."""
+    """Count from, to and by numbers that are known, or along an axis."""
     start, end, step = (shape_moves.elements(value, call.what)[0] for value in call.given)
     if any(value.has_size for value in call.given):
-        raise SizeError(f"{call.what} counts to the size of an axis")
+        if (start, step) != (0, 1):
+            raise SizeError(f"{call.what} counts to the size of an axis")
+        return places.count_up(end, call.what)
     return known(np.arange(start, end, step).astype(object))
 
 

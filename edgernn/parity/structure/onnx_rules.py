@@ -13,8 +13,10 @@ from dataclasses import replace
 
 from edgernn.contract import TIME, next_name
 from edgernn.contract.interface import FileTensor, Interface
+from edgernn.parity.structure import places
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.onnx_call import Call, constant
+from edgernn.parity.structure.onnx_places import follow_places
 from edgernn.parity.structure.onnx_table import TABLE, Handler
 from edgernn.parity.structure.sizes import SizeError, UnknownError, Value, dim, is_open, shown
 from edgernn.sessions.ort.graph import OnnxGraph
@@ -94,7 +96,7 @@ def _made(handler: Handler, call: Call, moved: set[str]) -> Value | list[Value]:
                     f"{call.what} goes on from a state in another order of its elements, so "
                     "nothing is proved of any cut"
                 )
-    return handler(call)
+    return follow_places(call, lambda: handler(call))
 
 
 def is_known(op: str) -> bool:
@@ -105,7 +107,8 @@ def is_known(op: str) -> bool:
 def input_of(tensor: FileTensor, interface: Interface) -> Value:
     """Return what is known of an input; it is a state where an output is named after it."""
     is_state = next_name(tensor.name) in {output.name for output in interface.outputs}
-    return rules.input_value(tensor.name, tuple(map(dim, tensor.shape or ())), is_state=is_state)
+    dims = tuple(map(dim, tensor.shape or ()))
+    return places.mark_ids(rules.input_value(tensor.name, dims, is_state=is_state), tensor.dtype)
 
 
 def check_outputs(found: Mapping[str, Value], interface: Interface) -> None:
@@ -122,6 +125,7 @@ def check_outputs(found: Mapping[str, Value], interface: Interface) -> None:
             raise SizeError(
                 f"{tensor.name} has shape {shown(value.dims)}, expected {shown(wanted)}"
             )
+        places.refuse_output(tensor.name, value)
         before = next(
             (given for given in interface.inputs if next_name(given.name) == tensor.name), None
         )

@@ -73,6 +73,17 @@ class StatePart:
     after: bool = False
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What the elements of a tensor are, in the words of ``places``: a kind, the axis along which,
+    and what was added to a count.
+    """
+
+    kind: str
+    axis: Dim = ONE
+    shift: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Value:
     """What is known of a tensor before it is computed.
@@ -86,6 +97,7 @@ class Value:
         is_state: whether it is one of the contract's states, all of it, as it came in.
         past: the state whose frames lie in front of those of the call, of a delay line as it was
             joined.
+        meaning: what its elements are, where ``places`` follows that.
     """
 
     dims: Dims
@@ -93,6 +105,7 @@ class Value:
     part: StatePart | None = None
     is_state: bool = False
     past: StatePart | None = None
+    meaning: Meaning | None = None
 
     @property
     def rank(self) -> int:

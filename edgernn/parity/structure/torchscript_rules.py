@@ -17,6 +17,7 @@ from edgernn.contract.interface import Interface
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.onnx_rules import check_outputs, input_of
 from edgernn.parity.structure.sizes import SizeError, Value, dim, known
+from edgernn.parity.structure.torchscript_places import follow_places
 from edgernn.parity.structure.torchscript_shapes import TABLE
 from edgernn.sessions.torchscript.reading import all_nodes, effect, schema_arguments
 
@@ -102,7 +103,7 @@ def _follow(node: Any, values: dict[str, Any]) -> None:
         if handler is None:
             raise rules.unknown(kind)
         arguments = {a.name: value for a, value in zip(schema_arguments(node), given, strict=False)}
-        made = handler(arguments, kind)
+        made = follow_places(kind, arguments, lambda: handler(arguments, kind))
     if len(outputs) == 1:
         values[outputs[0]] = made
     else:

@@ -25,6 +25,7 @@ from edgernn.parity.structure.sizes import (
     size_of,
 )
 from edgernn.parity.structure.torchscript_moves import Arguments, Handler
+from edgernn.parity.structure.torchscript_places import count_up
 
 
 def _each(
@@ -204,6 +205,7 @@ TABLE: dict[str, Handler] = {
         **dict.fromkeys(
             ("zeros", "ones", "full", "new_zeros", "new_ones", "new_full"), moves.filled
         ),
+        "arange": count_up,
         "size": moves.size,
         **dict.fromkeys(("view", "reshape", "_unsafe_view"), moves.view),
         "flatten": moves.flatten,
