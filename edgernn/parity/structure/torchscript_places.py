@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
+import numpy as np
 
 from edgernn.parity.structure import places
 from edgernn.parity.structure.sizes import Size, SizeError, Value, known
@@ -63,7 +63,7 @@ def count_up(given: Arguments, what: str) -> Value:
         return places.count_up(end, what)
     if isinstance(end, Size | Value):
         raise SizeError(f"{what} counts to the size of an axis")
-    return known(torch.arange(start, end, step).numpy().astype(object))
+    return known(np.arange(start, end, step).astype(object))
 
 
 def _tensors(given: Arguments) -> Any:
