@@ -29,6 +29,7 @@ from edgernn.export.chosen import (
     refuse_idle_prefix,
 )
 from edgernn.export.companions import tokenizer_entry, write_companions, write_text_files
+from edgernn.export.held_out import fitting_rows
 from edgernn.export.libraries import built, targets_of
 from edgernn.export.source import ReducedOptions, Source, Tell
 from edgernn.formats.c import C
@@ -79,7 +80,8 @@ def export_bundle(
         The bundle, opened.
 
     Raises:
-        UsageError: an unknown format, precision or target, or ``out`` holds something else.
+        UsageError: an unknown format, precision or target, or ``out`` holds something else; or no
+            held-out row is as short as ``options.axes`` says.
         CheckpointError: the checkpoint is missing or damaged, or has a weight that is not finite.
         ContractError: an artifact does not keep the contract, its tolerance or the largest loss;
             nothing is written.
@@ -98,8 +100,11 @@ def export_bundle(
     chosen = fitting(chosen, contract, to, tell, axes=options.axes)
     _refuse_streams(options.streams, chosen, contract)
     jobs = _jobs(chosen, contract, in_graph=in_graph or decoding)
+    held_out = fitting_rows(loaded.evaluation, contract, options.axes, tell)
     material = Source(
-        replace(loaded, model=copy.deepcopy(loaded.model).cpu().float().eval()),
+        replace(
+            loaded, model=copy.deepcopy(loaded.model).cpu().float().eval(), evaluation=held_out
+        ),
         options,
         steps,
         tell,

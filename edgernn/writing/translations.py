@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.bundle import Bundle
+from edgernn.data.pairs.pair_ids import source_ids
 from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.data.text.tokenizer import OnUnknown
 from edgernn.decoding.beam import Hypothesis
@@ -103,10 +104,11 @@ class TranslationWriter:
             on_unknown: see ``Tokenizer.encode``.
 
         Raises:
-            DataError: the text is empty, or has a character that the model lacks.
+            DataError: the text is empty, or has a character that the model lacks, or one that
+                stands for padding, a start or an end.
             UsageError: it is longer than the file takes.
         """
-        ids = self._tokenizer.encode(text.strip(), on_unknown=on_unknown)
+        ids = source_ids(self._tokenizer, text.strip(), on_unknown=on_unknown)
         if not len(ids):
             raise DataError(
                 f"the text {text!r} has no character that the model knows; give another text"
@@ -115,7 +117,7 @@ class TranslationWriter:
         found = search_caption(self._model, seen, self._decoding, beam=min(beam, _WIDEST))
         looked = None
         if self._attention is not None:  # a file of a fixed size is padded
-            looked = found.outputs[self._attention.name].reshape(len(found.tokens), -1)
-            looked = looked[:, : len(ids)]
+            looked = found.outputs[self._attention.name]  # [N, 1, S]; nothing may be written
+            looked = looked.reshape(len(found.tokens), looked.shape[-1])[:, : len(ids)]
         written = caption_text(self._tokenizer, found.tokens, self._decoding)
         return Translation(self._tokenizer.decode(ids), written, found, looked)

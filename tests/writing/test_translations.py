@@ -12,6 +12,7 @@ from family_networks import export_tiny
 from edgernn.bundle import Bundle
 from edgernn.data.pairs.pair_ids import END_ID, PAD_ID, START_ID
 from edgernn.errors import DataError, UsageError
+from edgernn.export.pack import export_bundle
 from edgernn.models import checkpoint
 from edgernn.models.layered.network import Network
 from edgernn.writing.translations import TranslationWriter
@@ -60,6 +61,21 @@ def test_a_beam_finds_no_worse(bundle: Path) -> None:
     with TranslationWriter(bundle) as writer:
         one, three = (writer.write("face", beam=beam).hypothesis.score for beam in (1, 3))
     assert three >= one
+
+
+def test_nothing_may_be_the_best_to_write(bundle: Path, tmp_path: Path) -> None:
+    checkpoint_of = tmp_path / "run"
+    loaded = checkpoint.load(Bundle.open(bundle).path("reference"))
+    head = loaded.model.get_parameter("layers.head.bias")
+    with torch.no_grad():
+        head[END_ID] = 100.0  # the end comes first, whatever is read
+    checkpoint.save(loaded, checkpoint_of)
+    made = export_bundle(checkpoint_of, tmp_path / "b", to="onnx", steps=8)
+    with TranslationWriter(made) as writer:
+        for beam in (1, 50):
+            found = writer.write("face", beam=beam)
+            assert found.text == "" and found.attention is not None
+            assert found.attention.shape == (0, 4)
 
 
 def test_what_cannot_be_read_is_told(bundle: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from edgernn import storage
+from edgernn.data.pairs.pair_ids import MARKS, marked
 from edgernn.data.pairs.pairs import Pair, Pairs
 from edgernn.errors import DataError
 
 _MOST_BYTES = 1 << 30
 MOST_CHARACTERS = 1000  # of a text
 _FEWEST = 20  # pairs of a file
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _REMEDY = "write a source, a tab and its target on every line"
 
 
@@ -28,7 +31,7 @@ def read_pairs(path: Path) -> tuple[Pair, ...]:
         raise DataError(f"cannot read {path}: {storage.reason(error)}; {_REMEDY}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no UTF-8 text; save it as UTF-8") from error
-    lines = enumerate(text.splitlines(), 1)
+    lines = enumerate(_LINE_END.split(text), 1)  # not where Unicode ends a line: it may be in one
     return tuple(_pair(path, number, line) for number, line in lines if line.strip())
 
 
@@ -42,7 +45,7 @@ def split_pairs(pairs: tuple[Pair, ...], path: Path, *, share: float, seed: int)
     if len(sources) < _FEWEST:
         raise DataError(
             f"{path} has pairs of {len(sources)} different sources, expected {_FEWEST} or more; "
-            f"{_REMEDY}"
+            "give more pairs"
         )
     order = np.random.default_rng(seed).permutation(len(sources))
     held = {sources[at] for at in order[: max(1, round(share * len(sources)))]}
@@ -63,4 +66,6 @@ def _pair(path: Path, number: int, line: str) -> Pair:
                 f"{path}, line {number}: its {name} has {len(text)} characters, expected 1 to "
                 f"{MOST_CHARACTERS}; {_REMEDY}"
             )
+        if taken := sorted({*text} & {*MARKS}):
+            raise marked(taken[0], f"{path}, line {number}: its {name}")
     return source, target

@@ -30,10 +30,7 @@ def pair_tokenizer(pairs: Iterable[Pair]) -> Tokenizer:
     """
     characters = {character for pair in pairs for text in pair for character in text}
     if taken := sorted(characters & {*MARKS}):
-        raise DataError(
-            f"a text has the character {taken[0]!r}, which marks padding, start or end of a text "
-            "to a translator; take it out"
-        )
+        raise marked(taken[0])
     names = [*MARKS, *sorted(characters)]
     library = of_characters({name: token_id for token_id, name in enumerate(names)})
     return Tokenizer(library.to_str(pretty=True))
@@ -53,12 +50,25 @@ def pair_decoding(length: int) -> Decoding:
 def source_ids(
     tokenizer: Tokenizer, text: str, *, on_unknown: OnUnknown = "error"
 ) -> npt.NDArray[np.int64]:
-    """Return the ids of a text to translate, int64 ``[S]``.
+    """Return the ids of a text to translate, int64 ``[S]``: never those of the marks, so that none
+    is padding.
 
     Raises:
-        DataError: the vocabulary lacks a character.
+        DataError: the vocabulary lacks a character, or the text has a mark.
     """
-    return tokenizer.encode(text, on_unknown=on_unknown)
+    ids = tokenizer.encode(text, on_unknown=on_unknown)
+    is_mark = ids < len(MARKS)
+    if is_mark.any() and on_unknown == "error":
+        raise marked(MARKS[ids[is_mark][0]])
+    return ids[~is_mark]
+
+
+def marked(mark: str, where: str = "a text") -> DataError:
+    """Return the error of a text that has a mark; ``where`` says which text."""
+    return DataError(
+        f"{where} has the character {mark!r}, which marks padding, start or end of a text to a "
+        "translator; take it out"
+    )
 
 
 def target_ids(tokenizer: Tokenizer, text: str) -> npt.NDArray[np.int64]:

@@ -88,6 +88,9 @@ def test_ids_have_marks_before_the_characters_of_both_sides() -> None:
     with pytest.raises(DataError, match="has the character '␂', which marks"):
         pair_tokenizer([("a␂", "b")])
     assert source_ids(tokenizer, "acb", on_unknown="skip").tolist() == [6, 7]
+    with pytest.raises(DataError, match="has the character '␀', which marks padding"):
+        source_ids(tokenizer, "a␀b")
+    assert source_ids(tokenizer, "␂a␀b", on_unknown="skip").tolist() == [6, 7]
 
 
 def test_a_file_of_pairs(tmp_path: Path) -> None:
@@ -107,6 +110,8 @@ def test_a_file_of_pairs(tmp_path: Path) -> None:
         (b"a\tb\tc\n", r"line 1: it has 2 tabs"),
         (b"a\t \n", r"line 1: its target has 0 characters, expected 1 to 1000"),
         (b"a\t\xff\n", r"pairs.tsv is no UTF-8 text"),
+        ("a\tb\na\t␃\n".encode(), r"pairs.tsv, line 2: its target has the character '␃'"),
+        ("a\x85\u2028b\tc\x0bd\r\n\rno tab\r".encode(), r"pairs.tsv, line 3: it has 0 tabs"),
     ],
 )
 def test_a_bad_row_is_told_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -114,6 +119,12 @@ def test_a_bad_row_is_told_with_its_line(tmp_path: Path, content: bytes, message
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_pairs(path)
+
+
+def test_a_line_ends_as_editors_end_it(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes("a\u2028b\tc\x85d\re\tf\r\ng\th\n".encode())
+    assert read_pairs(path) == (("a\u2028b", "c\x85d"), ("e", "f"), ("g", "h"))
 
 
 def test_too_few_pairs_are_told(tmp_path: Path) -> None:
