@@ -61,6 +61,23 @@ def test_files_of_fixed_sizes_are_narrowed(tmp_path: Path) -> None:
     assert f"int64_t out_source_mask[{ROOM}];" in header
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs the C compiler cc")
+def test_a_bundle_is_measured_on_the_rows_that_its_files_take(tmp_path: Path) -> None:
+    """Of held-out texts of 2 to 8 characters, those of up to 5."""
+    told, own = list[str](), checkpoint()
+    lengths = np.count_nonzero(own.evaluation["source"], axis=1)
+    options = ReducedOptions(axes={"source": 5})
+    out = tmp_path / "bundle"
+    bundle = export_bundle(own, out, to="c", options=options, steps=8, tell=told.append)
+    left = int((lengths <= 5).sum())
+    assert 0 < left < 20 and any(f"source=5 takes {left} of the 20" in line for line in told)
+    report = verify_bundle(bundle, steps=16)
+    greedy = [check for check in report.artifacts[-1].checks if check.name == "greedy"]
+    assert report.passed and f"translations of {left} held-out texts" in greedy[0].detail
+    with pytest.raises(UsageError, match="takes none of the 20 held-out rows, the shortest"):
+        export_bundle(own, out, to="c", options=ReducedOptions(axes={"source": 1}), steps=8)
+
+
 @pytest.mark.parametrize(
     ("to", "axis", "message"),
     [
