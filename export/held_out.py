@@ -39,8 +39,8 @@ def _within(
     sample: dict[str, np.ndarray], spec: TensorSpec, axis: str, size: int, tell: Tell
 ) -> dict[str, np.ndarray]:
     ids = np.moveaxis(sample[spec.name], spec.axes.index(axis), 1)  # [N, S, …]
-    ids = ids.reshape(*ids.shape[:2], -1).any(2)
-    lengths = (ids * np.arange(1, ids.shape[1] + 1)).max(1, initial=0)  # [N]
+    told = ids.reshape(*ids.shape[:2], -1).any(2)  # [N, S]
+    lengths = np.where(told, np.arange(1, ids.shape[1] + 1), 0).max(1, initial=0)  # [N]
     fits = lengths <= size
     if fits.all():
         return sample
