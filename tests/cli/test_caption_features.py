@@ -116,5 +116,5 @@ def test_verify_reads_features(folder: Path) -> None:
     for path in ("onnx/encode.onnx", "onnx/step.onnx"):
         for name in ("rollout", "invariance", "text", "greedy", "golden"):
             assert found[path, name].status == "passed", found[path, name].detail
-    assert "captions of 6 held-out pictures identical" in found["onnx/step.onnx", "greedy"].detail
+    assert "captions of 6 held-out features identical" in found["onnx/step.onnx", "greedy"].detail
     assert found["onnx/caption.onnx", "decoding"].status == "passed"

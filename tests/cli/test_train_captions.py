@@ -106,7 +106,7 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(
         ),
         (["--encoder", "vgg16"], "encoder is 'vgg16': expected one of compact, resnet18"),
         (["--cell", "elman"], "cell is 'elman': expected one of lstm, gru, rnn, rnn_relu"),
-        (["--layers", 4], "layers is 4: expected less than or equal to 3"),
+        (["--layers", 257], "layers is 257: expected less than or equal to 256"),
         (["--image-size", 36], "image size is 36, expected a multiple of 8, the encoder's stride"),
         (["--image-size", 0], "image_size is 0: expected greater than or equal to 32"),
         (["--on-missing", "drop"], "on_missing is 'drop': expected 'error' or 'skip'"),

@@ -129,7 +129,8 @@ def test_a_picture_without_pixels(size: tuple[int, int], tmp_path: Path) -> None
 def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(
-        UnavailableError, match="needs Pillow; run: " + re.escape(install_command("images"))
+        UnavailableError,
+        match="needs Pillow, which is not installed; run: " + re.escape(install_command("images")),
     ):
         open_picture(tmp_path / "a.png")
     with pytest.raises(UnavailableError, match="needs Pillow"):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.export.module_bundle import export_module
+from edgernn.formats.promise import NARROW
 from tests.hoisting.drawn import drawn
 
 
@@ -53,6 +54,7 @@ def test_every_product_is_rounded_and_the_loss_is_told(precision: str, tmp_path:
     (artifact,) = bundle.manifest.artifacts
     matrices = {w.name: w for w in artifact.weights if len(w.shape) > 1}
     assert {name: weight.recurrent for name, weight in matrices.items()} == NAMES
-    assert {weight.dtype for weight in matrices.values()} == {precision}
+    own = [weight for weight in matrices.values() if weight.shape[0] > NARROW]
+    assert {weight.dtype for weight in own} == {precision}
     assert artifact.output_loss is not None
     assert artifact.parity is not None and artifact.parity.worst > 0

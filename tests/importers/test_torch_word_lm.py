@@ -91,12 +91,12 @@ def test_a_tied_head_whose_weight_is_left_out_is_the_table(tmp_path: Path) -> No
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_more_layers_than_a_language_model_has(tmp_path: Path) -> None:
+def test_a_network_of_many_layers(tmp_path: Path) -> None:
     model, _ = upstream("LSTM")
     model.rnn = nn.GRU(8, 8, 7)
     path = save(model.state_dict(), tmp_path / "model.pt")
     _, imported = taken(path, vocabulary=corpus(tmp_path / "corpus", 23))
-    assert imported.config.family == "language"
+    assert isinstance(imported.config, LanguageConfig)
     with torch.no_grad():
         expected = model(drawn(23).T)[0].view(40, 2, -1).transpose(0, 1).numpy()
     np.testing.assert_allclose(log_softmax(rolled(imported, drawn(23))), expected, atol=1e-5)

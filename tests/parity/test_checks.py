@@ -71,7 +71,7 @@ def half(captioner_bundle: Bundle) -> Subject:
 def test_what_captions_may_lose(
     half: Subject, monkeypatch: pytest.MonkeyPatch, loss: TextLoss, status: str
 ) -> None:
-    monkeypatch.setattr("edgernn.families.captioner.measure_captions", lambda *_: loss)
+    monkeypatch.setattr("edgernn.families.seen.measure_captions", lambda *_: loss)
     check = check_text(half)
     assert check.status == status
     assert check.measured["top1"] == loss.top1

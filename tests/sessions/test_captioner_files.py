@@ -151,9 +151,15 @@ def test_a_core_ml_encoder_takes_a_pixel_buffer(captioner_bundle: Bundle) -> Non
     )
 
 
-@pytest.mark.parametrize("space", ["BGR", "GRAYSCALE"])
+@pytest.mark.parametrize(
+    ("space", "problem"),
+    [
+        ("BGR", "image is BGR picture, expected picture"),
+        ("GRAYSCALE", "image has shape [1, 32, 32, 1], expected [1, 32, 32, 3]"),
+    ],
+)
 def test_pictures_of_another_colour_space_are_told_apart(
-    captioner_bundle: Bundle, tmp_path: Path, space: str
+    captioner_bundle: Bundle, tmp_path: Path, space: str, problem: str
 ) -> None:
     package = Path(
         shutil.copytree(
@@ -168,7 +174,7 @@ def test_pictures_of_another_colour_space_are_told_apart(
     problems = file_problems(
         CoreMLSession.describe(package), captioner_bundle.file_contract(artifact)
     )
-    assert problems == [f"image is {space} picture, expected picture"]
+    assert problems == [problem]
 
 
 @pytest.mark.skipif(platform.system() == "Darwin", reason="Core ML is available on macOS")

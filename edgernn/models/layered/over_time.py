@@ -26,14 +26,13 @@ from edgernn.wording import expected_one_of
 
 MAX_WIDTH = 1 << 20  # so that no product of sizes leaves 64 bits
 _RECURRENT = "recurrent"
-_NAMES = (*CELLS, *OVER_TIME, *OVER_MAPS)
 _LATER = ("between", "weights", "cell_options", "kernel", "growth")
 _CHOSEN = ("between", "weights", "dropout", "cell_options", "kernel", "growth")
 
 
 def _known(name: str) -> str:
-    if name not in _NAMES:
-        raise ValueError(expected_one_of(name, _NAMES))
+    if name not in (names := (*CELLS, *OVER_TIME, *OVER_MAPS)):
+        raise ValueError(expected_one_of(name, names))
     return name
 
 

@@ -15,6 +15,7 @@ from edgernn.bundle.stored_weights import OTHERS, StoredWeight
 from edgernn.contract import Decoding, GraphWord
 from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.export.to_onnx.weights import weight_table
+from edgernn.formats.promise import NARROW
 from edgernn.models.captioner import Captioner
 from edgernn.models.cells.table import FUSED
 from edgernn.models.language import LanguageModel
@@ -128,7 +129,7 @@ def test_a_captioner(
     halved = [
         w for w in matrices if precision != "float16" or prod(w.shape) >= 64
     ]  # a smaller one is not worth a cast
-    assert {weight.dtype for weight in halved} == {precision}
+    assert {weight.dtype for weight in halved if weight.shape[0] > NARROW} == {precision}
 
 
 def test_an_image_encoder(make_captioner: Callable[..., Captioner], tmp_path: Path) -> None:
