@@ -100,6 +100,9 @@ def test_a_cell_of_other_states_is_named_where_no_reference_is(
         ({"mean_kl": 1e-5}, False),
         ({"mean_kl": 1.0}, False),
         ({"tokens": 7}, False),
+        ({"reference_accuracy": 0.5, "accuracy": 0.51}, True),  # two scores nearly equal
+        ({"accuracy": 0.9}, False),
+        ({"reference_accuracy": 0.9}, False),
     ],
 )
 def test_a_loss_must_be_the_one_that_is_measured(
