@@ -75,11 +75,16 @@ def test_another_tokenizer_is_refused(text: Path, tmp_path: Path) -> None:
 
 def _tokenizer_said(folder: Path) -> str:
     """Return how the tokenizer of a bundle is refused, whose model no longer fits it."""
+    return json.loads(_refused(folder, "Tokenizer.load(await openBundle(process.argv[1]))"))
+
+
+def _refused(folder: Path, expression: str) -> str:
+    """Return the message, as JSON, of what an expression over the folder throws."""
     script = (
         "import { Tokenizer } from '../web/src/tokenizer.js'; import { openBundle } from "
         "'./model.mjs';"
-        "try { await Tokenizer.load(await openBundle(process.argv[1])); } catch (error) { "
-        "console.log(error.message); }"
+        f"try {{ await {expression}; }} catch (error) {{ "
+        "console.log(JSON.stringify(error.message)); }"
     )
     command = ["node", "--input-type=module", "-e", script, str(folder)]
     return subprocess.run(
@@ -114,6 +119,15 @@ def test_no_manifest_ends_it_with_a_stack(
         stacks = [said for said in told if isinstance(said, str) and "\n" in said]
         assert (done.returncode, stacks[:3], done.stderr, len(told)) == (0, [], "", MANIFESTS)
         assert sum(isinstance(said, str) for said in told) > MANIFESTS // 8
+
+
+def test_a_manifest_of_several_lines_is_refused_in_one(folder: Path) -> None:
+    broken = '{"a": [1,\n \x1b @\n], "tensors": 1}'
+    (folder / "manifest.json").write_text(broken, "utf-8")
+    said = json.loads(_refused(folder, "openBundle(process.argv[1])"))
+    assert said.startswith("manifest.json of ")
+    assert " is damaged (" in said
+    assert not set(said) & {"\n", "\x1b"}
 
 
 def test_a_long_prompt_is_fed_in_parts_of_bounded_logits() -> None:

@@ -2,6 +2,11 @@
 
 export class BundleError extends Error {
   name = 'BundleError';
+
+  /** `message` may quote what a library threw, and JSON.parse quotes lines of the file: one line, without control characters. */
+  constructor(message) {
+    super(message.replace(/[\s\p{Cc}]+/gu, ' '));
+  }
 }
 
 /** Return the first line of what a library threw: some throw numbers or strings. */
