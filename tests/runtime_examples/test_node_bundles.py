@@ -75,7 +75,7 @@ def test_another_tokenizer_is_refused(text: Path, tmp_path: Path) -> None:
 
 def _tokenizer_said(folder: Path) -> str:
     """Return how the tokenizer of a bundle is refused, whose model no longer fits it."""
-    return json.loads(_refused(folder, "Tokenizer.load(await openBundle(process.argv[1]))"))
+    return str(json.loads(_refused(folder, "Tokenizer.load(await openBundle(process.argv[1]))")))
 
 
 def _refused(folder: Path, expression: str) -> str:
