@@ -29,22 +29,20 @@ import torch
 from edgernn import storage
 from edgernn.contract import first_line
 from edgernn.data.text.tokenizer import Tokenizer
-from edgernn.errors import CheckpointError, DataError, UsageError
+from edgernn.errors import CheckpointError, DataError
 from edgernn.families.table import family_of
-from edgernn.models.family import RecurrentModel, kind_of, rebuilt
+from edgernn.models.checkpoint_config import read_config, write_config
+from edgernn.models.family import RecurrentModel
 from edgernn.models.few_values import plain_tensors
 from edgernn.models.tensors import described, read_content, read_tensors, unwritten
 from edgernn.models.undrawn import Undrawn
 from edgernn.models.weights import fit_problem, named_tensors
-from edgernn.storage import strict_json, tensor_files
+from edgernn.storage import tensor_files
 from edgernn.storage.identify import identify, path_of
-from edgernn.wording import argument
 
-CHECKPOINT_VERSION = 1
 # of the weights' metadata: what they belong to
 _MODEL, _TOKENIZER = "edgernn.model", "edgernn.tokenizer_sha256"
 _SUMMARY = "edgernn.training"  # of the weights' metadata: how they were trained
-_MOST_CONFIG_BYTES = 16 << 20
 CONFIG, WEIGHTS, TOKENIZER, EVALUATION = (
     "config.json",
     "weights.safetensors",
@@ -81,7 +79,7 @@ def load(folder: Path | str) -> Checkpoint:
     """
     folder = path_of(folder)
     _refuse_others(folder)
-    kind, config, training = _read_config(folder)
+    kind, config, training = read_config(folder / CONFIG)
     weights = read_content(folder / WEIGHTS)
     _refuse_misfit(kind, config, weights, folder / WEIGHTS)
     training = _summary(weights) or training
@@ -149,10 +147,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 
 def save_config(folder: Path, model: RecurrentModel, *, training: dict[str, Any]) -> None:
     """Write ``config.json``."""
-    content = {"checkpoint_version": CHECKPOINT_VERSION, "family": model.kind or model.family}
-    storage.write_json(
-        folder / CONFIG, {**content, "model": model.config.model_dump(), "training": training}
-    )
+    write_config(folder / CONFIG, model, training=training)
 
 
 def save_trained(folder: Path, model: RecurrentModel, *, training: dict[str, Any]) -> None:
@@ -241,50 +236,6 @@ def save_evaluation(path: Path, sample: Mapping[str, np.ndarray]) -> None:
 def read_evaluation(path: Path) -> dict[str, np.ndarray]:
     """Read a held-out sample."""
     return {name: tensor.numpy() for name, tensor in read_tensors(path).items()}
-
-
-def _read_config(folder: Path) -> tuple[type[RecurrentModel], Any, dict[str, Any]]:
-    """Return what ``config.json`` says: the kind of model, its configuration, and the summary of
-    its training.
-    """
-    path = folder / CONFIG
-    try:
-        content = strict_json.parse_object(storage.read_bytes(path, most=_MOST_CONFIG_BYTES))
-        if "checkpoint_version" not in content:
-            raise ValueError("no checkpoint_version, so it is none of edgernn train")
-        version = content["checkpoint_version"]
-        if version != CHECKPOINT_VERSION or isinstance(version, bool):
-            raise CheckpointError(
-                f"{path} has checkpoint version {version!r}; this edgernn reads "
-                f"{CHECKPOINT_VERSION}. "
-                "Use the edgernn that wrote it, or train again"
-            )
-        family, training = content["family"], content.get("training", {})
-        if not isinstance(family, str) or family not in rebuilt():
-            raise CheckpointError(
-                f"{path} is of a {family!r} model, expected one of {', '.join(rebuilt())}"
-            )
-        if not isinstance(training, dict):
-            raise ValueError("training is no object")
-        kind = kind_of(family)
-        told = json.dumps(content["model"])  # as JSON, where a list may be a tuple
-        config: Any = kind.config_kind.model_validate_json(told, strict=True)
-        config.contract()  # which has bounds of its own
-        return kind, config, training
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"no checkpoint at {folder}: {CONFIG} is missing; make one with: edgernn train "
-            f"text --out {argument(folder)}, or from a checkpoint of another program: edgernn "
-            f"import FILE --out {argument(folder)}"
-        ) from error
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot read {path}: {storage.reason(error)}; restore it or train again"
-        ) from error
-    except (ValueError, KeyError, TypeError, UsageError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or foreign ({first_line(error)}); restore it or train again"
-        ) from error
 
 
 def _refuse_misfit(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.parity.structure import places
+from edgernn.parity.structure import place_rules, places
 from edgernn.parity.structure.sizes import Size, SizeError, Value, known
 from edgernn.parity.structure.torchscript_moves import Arguments, value_of
 
@@ -48,7 +48,7 @@ def follow_places(kind: str, given: Arguments, otherwise: Callable[[], Any]) -> 
     if word in {"plus", "minus"} and given.get("alpha", 1) != 1:
         word = None
     named = [given[name] for name in _INPUTS if name in given]
-    if word not in places.RULES or word in {"sum", "softmax", "cast"}:
+    if word not in place_rules.RULES or word in {"sum", "softmax", "cast"}:
         named = named[:1] if word is not None else list(_tensors(given))
     values = [_value(content) for content in named]
     return places.follow(word, values, kind, otherwise, _axes(given, word))
