@@ -19,7 +19,7 @@ _data, _model, _loss = (
 
 
 @trains("ask", minutes=4.0, learning_rate=3e-3)
-@stacked(cell="gru", hidden=96, dropout=0.2)
+@stacked(cell="gru", hidden=48)
 def ask(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
@@ -42,20 +42,29 @@ def ask(
     join: Annotated[
         str, _model(help="How picture and question meet: attention, concatenate or multiply.")
     ] = "attention",
-    encoder: Annotated[str, _model(help="compact, or resnet18, 34, 50, 101, 152.")] = "compact",
+    encoder: Annotated[
+        str, _model(help="small, compact, or resnet18, 34, 50, 101, 152.")
+    ] = "small",
     image_size: Annotated[
-        int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
+        int | None,
+        _model(help="Pixels, a multiple of 8, of ResNets 32; default 64, ResNets 224."),
     ] = None,
-    embedding: Annotated[int, _model(help="Width of a word's vector.")] = 48,
-    joint: Annotated[int, _model(help="Width of what is joined.")] = 128,
+    embedding: Annotated[int, _model(help="Width of a word's vector.")] = 32,
+    joint: Annotated[int, _model(help="Width of what is joined, without attention.")] = 128,
     keys: Annotated[int, _model(help="Width of attention's keys.")] = 64,
-    values: Annotated[int, _model(help="Width of what attention sees of a region.")] = 96,
+    values: Annotated[int, _model(help="Width of what attention sees of a region.")] = 24,
+    gist: Annotated[
+        int, _model(help="Numbers by which a question says what counts of what was seen.")
+    ] = 6,
+    noise: Annotated[
+        float, _model(min=0, help="Standard deviation of noise on these in training.")
+    ] = 0.1,
     word_dropout: Annotated[
         float, _loss(parser=read_share, help="Share of the words that are replaced by <unk>.")
     ] = 0.1,
     label_smoothing: Annotated[
         float, _loss(parser=read_share, help="Share of a target spread over all answers.")
-    ] = 0.1,
+    ] = 0.2,
     **stack: Any,
 ) -> Asked:
     """Train a network that answers questions about a picture. Ctrl-C ends the run cleanly; --resume
@@ -80,11 +89,15 @@ def ask(
         AskModel,
         join=join,
         encoder=encoder,
-        image_size=(64 if encoder == "compact" else 224) if image_size is None else image_size,
+        image_size=(224 if encoder.startswith("resnet") else 64)
+        if image_size is None
+        else image_size,
         embedding=embedding,
         joint=joint,
         keys=keys,
         values=values,
+        gist=gist,
+        noise=noise,
         **stack_of(stack),
     )
     options = validated(AskOptions, word_dropout=word_dropout, label_smoothing=label_smoothing)

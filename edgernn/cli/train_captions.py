@@ -63,7 +63,9 @@ def captions(
             **completing(conditioning_names),
         ),
     ] = "soft-attention",
-    encoder: Annotated[str, _model(help="compact, or resnet18, 34, 50, 101, 152.")] = "compact",
+    encoder: Annotated[
+        str, _model(help="compact, small, or resnet18, 34, 50, 101, 152.")
+    ] = "compact",
     encoder_weights: Annotated[
         Path | None, _model(help="Weights for the encoder: .safetensors or .pth.")
     ] = None,
@@ -150,7 +152,7 @@ def captions(
     model = stack_of(stack) | {"conditioning": conditioning, "encoder": encoder}
     model |= {"embedding": embedding, "keys": keys, "length": length}
     model["image_size"] = (
-        (64 if encoder == "compact" else 224) if image_size is None else image_size
+        (224 if encoder.startswith("resnet") else 64) if image_size is None else image_size
     )
     loss = validated(
         CaptionOptions,

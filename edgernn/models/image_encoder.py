@@ -1,14 +1,15 @@
 """Image encoders: a normalised picture ``[B, 3, S, S]`` to a grid of region vectors ``[B, F, G,
 G]``.
 
-``compact`` is trained from scratch on small pictures. The ResNets (He et al. 2016,
-https://arxiv.org/abs/1512.03385) name their parameters as torchvision does, so that its weight
-files load; what comes after the last feature map is cut off.
+``compact`` is trained from scratch on small pictures, and so is ``small``, which is narrower. The
+ResNets (He et al. 2016, https://arxiv.org/abs/1512.03385) name their parameters as torchvision
+does, so that its weight files load; what comes after the last feature map is cut off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -50,7 +51,7 @@ class ImageEncoder(nn.Module):
         if image_size % self.stride:
             raise UsageError(
                 f"image size is {image_size}, expected a multiple of {self.stride}, the "
-                "encoder's stride"
+                f"encoder's stride, as {_nearest(image_size, self.stride)}"
             )
         self.grid = image_size // self.stride
 
@@ -64,13 +65,16 @@ class CompactEncoder(ImageEncoder):
     region's four patches: they see nothing else. Every patch's coordinates from -1 to 1 are two
     more channels (Liu et al. 2018, https://arxiv.org/abs/1807.03247): a mean over regions could not
     tell "above" from "below" without them.
+
+    Args:
+        image_size: as every encoder takes it.
+        patch, deep: the channels of the first two convolutions, and of the last two.
     """
 
     stride = 8
 
-    def __init__(self, image_size: int) -> None:
+    def __init__(self, image_size: int, *, patch: int = 64, deep: int = 128) -> None:
         super().__init__(image_size)
-        patch, deep = 64, 128
         self.near, self.width = patch + 2, patch + 2 + deep
         self.patches = _convolution(3, patch, size=4, stride=4)
         self.body = nn.Sequential(
@@ -84,10 +88,16 @@ class CompactEncoder(ImageEncoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode ``x [B, 3, S, S]`` to ``[B, F, S/8, S/8]``."""
-        x = self.patches(x)  # [B, 64, S/4, S/4]
+        x = self.patches(x)  # [B, patch, S/4, S/4]
         where = self.get_buffer("where").to(x.dtype).expand(x.shape[0], -1, -1, -1)
         x = torch.cat((x, where), 1)
         return torch.cat((nn.functional.avg_pool2d(x, 2), self.body(x)), 1)
+
+
+def _nearest(size: int, stride: int) -> str:
+    """Return the sizes that fit beside ``size``, in words."""
+    below = size // stride * stride
+    return f"{below} or {below + stride}" if below else f"{stride}"
 
 
 def _convolution(inputs: int, outputs: int, *, size: int, stride: int = 1) -> nn.Sequential:
@@ -187,6 +197,7 @@ class ResNet(ImageEncoder):
 
 ENCODERS: dict[str, Callable[[int], ImageEncoder]] = {  # name → builder, given the image size
     "compact": CompactEncoder,
+    "small": partial(CompactEncoder, patch=16, deep=24),
     "resnet18": lambda size: ResNet(size, BasicBlock, (2, 2, 2, 2)),
     "resnet34": lambda size: ResNet(size, BasicBlock, (3, 4, 6, 3)),
     "resnet50": lambda size: ResNet(size, Bottleneck, (3, 4, 6, 3)),

@@ -32,8 +32,8 @@ def attention_map(
         picture: uint8 ``[H, W, 3]``; the regions tile it, so they are stretched as it was for the
             model.
         words: N of them; none draws the picture alone.
-        attention: ``[N, R]``, R a square number, each row summing to 1; the brightest region of a
-            row is shown in full light.
+        attention: ``[N, R]``, R a square number, none below 0; the brightest region of a row is
+            shown in full light.
         path: the picture to write.
 
     Raises:
@@ -140,5 +140,6 @@ def _shade(light: np.ndarray) -> np.ndarray:
 
     grid = math.isqrt(light.size)
     shade = np.zeros((grid, grid, 4))
-    shade[:, :, 3] = _SHADE * (1 - light.reshape(grid, grid) / light.max())
+    brightest = light.max() or 1.0  # nothing need have been looked at
+    shade[:, :, 3] = _SHADE * (1 - light.reshape(grid, grid) / brightest)
     return shade

@@ -4,11 +4,12 @@ recurrent layer over the words of the question, and how the two are joined.
 concatenate   the picture's vector beside the question's state, before the head
 multiply      the product of a projection of each (Antol et al. 2015,
               https://arxiv.org/abs/1505.00468)
-attention     at every word the question's state looks at regions (Xu & Saenko 2016,
-              https://arxiv.org/abs/1511.05234), and a second recurrent layer keeps what was seen,
-              so that one look can follow another (Yang et al. 2016,
-              https://arxiv.org/abs/1511.02274); what was found, beside the picture's vector, which
-              tells what is not there, and the question meet in a product
+attention     the question's state looks at regions (Xu & Saenko 2016,
+              https://arxiv.org/abs/1511.05234); each has a weight of its own between 0 and 1, so
+              that what was seen also says of how many regions (Zhang et al. 2018,
+              https://arxiv.org/abs/1802.05766); few numbers, the gist of the question, say by
+              products what counts of it, so that what was learned of one colour is not apart from
+              what was learned of another
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from edgernn.models.layered.over_time import CellName, Stack, Width
 Join = Literal["attention", "concatenate", "multiply"]
 ANSWER, ANSWERS, PICTURE, ATTENTION = "answer", "answers", "image", "attention"
 _FEATURES, _KEYS, _VECTOR, _REGIONS = "features", "feature_keys", "picture", "regions"
+_COUNTS = 16  # numbers that are made of how much was seen
 _LOOKED_AT = {_FEATURES: "region_values", _KEYS: "region_keys"}
 _AXES = {
     _FEATURES: ("batch", _REGIONS, "feature_width"),
@@ -37,20 +39,23 @@ Layers = list[dict[str, Any]]
 class AskModel(Stack):
     """The shape of the network.
 
-    ``joint`` is the width of what stands before the head; ``keys`` and ``values`` are those of
-    attention's; the others are as the options of ``edgernn train ask`` say.
+    ``joint`` is the width of what stands before the head without attention; ``keys``, ``values``,
+    ``gist`` and ``noise`` are attention's; the others are as the options of ``edgernn train ask``
+    say.
     """
 
     join: Join = "attention"
-    encoder: str = "compact"
+    encoder: str = "small"
     image_size: int = Field(default=64, ge=32, le=1024)
     cell: CellName = "gru"
-    embedding: int = Field(default=48, ge=1, le=4096)
-    hidden: Width = 96
+    embedding: int = Field(default=32, ge=1, le=4096)
+    hidden: Width = 48
     joint: int = Field(default=128, ge=1, le=4096)
     keys: int = Field(default=64, ge=1, le=4096)
-    values: int = Field(default=96, ge=1, le=4096)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+    values: int = Field(default=24, ge=1, le=4096)
+    gist: int = Field(default=6, ge=1, le=4096)
+    noise: float = Field(default=0.1, ge=0, allow_inf_nan=False)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 def ask_network(model: AskModel, *, vocabulary: int, answers: Sequence[str]) -> NetworkConfig:
@@ -74,7 +79,7 @@ def ask_network(model: AskModel, *, vocabulary: int, answers: Sequence[str]) -> 
         "encode": _encode(model, looks=looks),
         "layers": [*_question(model), *_JOINED[model.join](model), *_head(model)],
         "outputs": {ANSWER: "head", **({ATTENTION: "look.alpha"} if looks else {})},
-        "contexts": {**(_LOOKED_AT if looks else {}), _VECTOR: "vector"},
+        "contexts": _LOOKED_AT if looks else {_VECTOR: "vector"},
         "axes": _AXES if looks else {},
         "labels": {ANSWERS: list(answers)},
     }
@@ -86,18 +91,18 @@ def _layer(name: str, kind: str, *inputs: str, **options: Any) -> dict[str, Any]
 
 
 def _encode(model: AskModel, *, looks: bool) -> Layers:
+    regions = _layer("regions", "image", PICTURE, encoder=model.encoder)
+    if looks:
+        return [
+            regions,
+            _layer("region_values", "linear", "regions", width=model.values),
+            _layer("region_keys", "linear", "regions", width=model.keys),
+        ]
     # a mean over many regions is small and alike for all pictures: what differs is brought out
-    whole = [
-        _layer("regions", "image", PICTURE, encoder=model.encoder),
+    return [
+        regions,
         _layer("mean", "mean", "regions"),
         _layer("vector", "layer_norm", "mean"),
-    ]
-    if not looks:
-        return whole
-    return [
-        *whole,
-        _layer("region_values", "linear", "regions", width=model.values),
-        _layer("region_keys", "linear", "regions", width=model.keys),
     ]
 
 
@@ -117,26 +122,27 @@ def _concatenate(model: AskModel) -> Layers:
 
 
 def _multiply(model: AskModel) -> Layers:
-    return _product(model, _VECTOR)
-
-
-def _product(model: AskModel, seen: str) -> Layers:
-    """The question chooses what counts of what was seen."""
     return [
-        _layer("seen", "linear", seen, width=model.joint, activation="tanh"),
+        _layer("seen", "linear", _VECTOR, width=model.joint, activation="tanh"),
         _layer("asked", "linear", "question", width=model.joint, activation="tanh"),
         _layer("joined", "multiply", "asked", "seen"),
     ]
 
 
 def _attention(model: AskModel) -> Layers:
+    """``answer = W [A g ⊙ z, B g · n, g]``: z is what was seen, n of how many regions, and g the
+    gist.
+    """
+    looked = {"score": "product", "weights": "sigmoid", "scaled": False, "threshold": True}
     return [
-        _layer("look", "attention", _FEATURES, _KEYS, "question", score="product"),
-        _layer("both", "concat", "question", "look"),
-        *model.described("reasoning", "both"),
-        _layer("found", "concat", "reasoning", "look", _VECTOR),
-        _layer("some", "dropout", "found", share=model.dropout),
-        *_product(model, "some"),
+        _layer("look", "attention", _FEATURES, _KEYS, "question", **looked),
+        _layer("asked", "linear", "question", width=model.gist, activation="tanh"),
+        _layer("gist", "noise", "asked", deviation=model.noise),
+        _layer("which", "linear", "gist", width=model.values),
+        _layer("seen", "multiply", "which", "look"),
+        _layer("which_counts", "linear", "gist", width=_COUNTS),
+        _layer("counted", "multiply", "which_counts", "look.count"),
+        _layer("joined", "concat", "seen", "counted", "gist"),
     ]
 
 

@@ -19,7 +19,7 @@ from edgernn.training.text import entropy_of
 
 LENGTHS, WANTED, UNSEEN = "lengths", "wanted", "unseen"  # arrays of the examples
 NOTHING = -1  # where a picture has fewer questions than another
-_MOST_ASKED = 9  # questions about one picture at a time in training
+_MOST_ASKED = 12  # questions about one picture at a time in training
 ACCURACY, UNSEEN_ACCURACY = "accuracy", "unseen_accuracy"
 
 
@@ -32,7 +32,7 @@ class AskOptions(Record):
     """
 
     word_dropout: float = Field(default=0.1, ge=0, lt=1)
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.2, ge=0, lt=1)
 
 
 class AskObjective(Objective):

@@ -39,7 +39,7 @@ export function drawPicture(canvas, pixels, attention) {
 
 function shade(attention) {
   const side = Math.sqrt(attention.length);
-  const strongest = Math.max(...attention);
+  const strongest = Math.max(...attention) || 1; // nothing need have been looked at
   const image = new ImageData(side, side);
   attention.forEach((value, region) => {
     image.data[region * 4 + 3] = 255 * DARKEST * (1 - value / strongest);
@@ -57,9 +57,10 @@ function canvasOf(pixels) {
 export function describe({ word, attention }) {
   const side = Math.sqrt(attention.length);
   const best = attention.indexOf(Math.max(...attention));
+  const share = attention[best] / (attention.reduce((sum, value) => sum + value, 0) || 1);
   const third = (at) => Math.min(2, Math.floor(((at + 0.5) / side) * 3));
   const [row, column] = [Math.floor(best / side), best % side];
   const place = `${['top', 'middle', 'bottom'][third(row)]} ${['left', 'centre', 'right'][third(column)]}`;
   const where = `${place} (row ${row + 1}, column ${column + 1} of ${side})`;
-  return `“${word}”: it looked most at the ${where}, with ${Math.round(attention[best] * 100)} % of its attention.`;
+  return `“${word}”: it looked most at the ${where}, with ${Math.round(share * 100)} % of its attention.`;
 }

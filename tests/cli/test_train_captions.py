@@ -104,7 +104,7 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(
             ["--conditioning", "magic"],
             "conditioning is 'magic': expected one of soft-attention, hard-attention",
         ),
-        (["--encoder", "vgg16"], "encoder is 'vgg16': expected one of compact, resnet18"),
+        (["--encoder", "vgg16"], "encoder is 'vgg16': expected one of compact, small, resnet18"),
         (["--cell", "elman"], "cell is 'elman': expected one of lstm, gru, rnn, rnn_relu"),
         (["--layers", 257], "layers is 257: expected less than or equal to 256"),
         (["--image-size", 36], "image size is 36, expected a multiple of 8, the encoder's stride"),

@@ -298,7 +298,7 @@ def test_how_captions_are_written(
             "expected one of soft-attention, hard-attention, first-token, initial-state, "
             "every-step",
         ),
-        ({"encoder": "vgg16"}, "expected one of compact, resnet18"),
+        ({"encoder": "vgg16"}, "expected one of compact, small, resnet18"),
         ({"layers": MAX_LAYERS + 1}, "layers"),
         ({"image_size": 16}, "image_size"),
         ({"hiden": 8}, "hiden"),

@@ -206,7 +206,7 @@ def test_regions_must_tile_the_picture(name: str, size: int, stride: int) -> Non
 def test_an_unknown_encoder_names_the_known_ones() -> None:
     with pytest.raises(
         UsageError,
-        match=r"unknown image encoder 'vgg16'; expected one of compact, resnet18, .*resnet152",
+        match=r"unknown image encoder 'vgg16'; expected one of compact, small, .*resnet152",
     ):
         image_encoder("vgg16", 64)
 

@@ -120,7 +120,7 @@ def test_the_question_alone_is_the_most_frequent_answer_to_its_words() -> None:
 
 def test_the_contract_of_each_join() -> None:
     for join, contexts in (
-        ("attention", ["features", "feature_keys", "picture"]),
+        ("attention", ["features", "feature_keys"]),
         ("concatenate", ["picture"]),
         ("multiply", ["picture"]),
     ):
@@ -172,7 +172,10 @@ def test_the_loss_is_that_of_single_steps(join: str, tmp_path: Path) -> None:
 
 def test_options_that_do_not_fit_are_refused_before_anything_is_drawn() -> None:
     setup = AskSetup(model=AskModel(image_size=60))
-    with pytest.raises(UsageError, match="image size is 60, expected a multiple of 8"):
+    with pytest.raises(
+        UsageError,
+        match="image size is 60, expected a multiple of 8, the encoder's stride, as 56 or 64",
+    ):
         AskKind().check(AskData(), setup)
 
 

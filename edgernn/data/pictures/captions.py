@@ -118,8 +118,8 @@ def read_captions(
         raise DataError(
             f"{len(missing)} of {len(merged)} pictures of {file.path} are missing "
             f"({some(missing)}); looked in "
-            f"{', '.join(str(folder) for folder in folders if folder.is_dir())}. Give the "
-            "folder of the pictures, or skip them"
+            f"{', '.join(str(folder) for folder in folders if folder.is_dir())}; give their "
+            "folder by --images, or leave them out by --on-missing skip"
         )
     return CaptionCorpus(tuple(pictures), row.name, tuple(missing), empty, tuple(file.left_out))
 

@@ -81,7 +81,7 @@ def read_questions(
             f"on_missing is {on_missing!r}; {expected_one_of(on_missing, get_args(OnMissing))}"
         )
     if images is not None and not images.is_dir():
-        raise DataError(f"there is no folder {images}; give the folder of the pictures")
+        raise DataError(f"there is no folder {images}; give that of the pictures by --images")
     file = CaptionFile(source, lenient=on_missing == "skip", holds="question")
     merged = _merge(file)
     if not merged:
@@ -109,7 +109,7 @@ def _missing_words(
     looked = ", ".join(str(folder) for folder in folders if folder.is_dir())
     return (
         f"{len(missing)} of {count} pictures of {source} are missing ({some(missing)}); looked in "
-        f"{looked}. Give the folder of the pictures, or skip them"
+        f"{looked}; give their folder by --images, or leave them out by --on-missing skip"
     )
 
 

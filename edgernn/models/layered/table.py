@@ -29,6 +29,7 @@ KINDS = {
     "normalise": f"{_KINDS}.normalisation:Normalise",
     "layer_norm": f"{_KINDS}.normalisation:LayerNorm",
     "dropout": f"{_KINDS}.dropout:Dropout",
+    "noise": f"{_KINDS}.noise:Noise",
     "convolution": f"{_KINDS}.convolution:Convolution",
     "bidirectional": f"{_KINDS}.bidirectional:Bidirectional",
     "causal_convolution": f"{_KINDS}.causal_convolution:CausalConvolution",

@@ -72,7 +72,9 @@ def test_what_is_not_usable_is_left_out_where_asked(tmp_path: Path) -> None:
 
 def test_missing_pictures_are_told(tmp_path: Path) -> None:
     path = write(tmp_path, row(), row(image="gone.png"))
-    with pytest.raises(DataError, match=r"1 of 2 pictures .* are missing \(gone.png\)"):
+    with pytest.raises(
+        DataError, match=r"1 of 2 pictures .* are missing \(gone.png\).*--images.*--on-missing skip"
+    ):
         read_questions(path)
 
 
