@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import safetensors.numpy
 import torch
+from _faulty_answerer import answerer_checkpoint
 from _faulty_captioner import caption_checkpoint
 from _faulty_module import export_module
 from _faulty_stacks import described_checkpoint
@@ -100,8 +101,8 @@ class Recipe:
     """How an honest bundle is made: the model's options, the token kind, and what is exported.
 
     The kind ``caption`` makes a captioner, with words and pictures of its own, ``module`` a network
-    of frames, see ``_faulty_module``, ``described`` one of ``_faulty_stacks``, and
-    ``translator`` a translator.
+    of frames, see ``_faulty_module``, ``described`` one of ``_faulty_stacks``, ``translator`` a
+    translator, and ``answerer`` an answerer of questions about pictures.
     """
 
     model: dict[str, Any]
@@ -204,6 +205,7 @@ RECIPES = {
     ),
     "captioner coreml": Recipe({"conditioning": "soft-attention"}, to=("coreml",), kind="caption"),
     "translator": Recipe({}, kind="translator"),
+    "answerer": Recipe({}, kind="answerer"),
     "decoding": Recipe({"cell": "lstm"}, options={"decoding": True}),
     "caption decoding": Recipe(
         {"conditioning": "soft-attention"}, kind="caption", options={"decoding": True}
@@ -220,6 +222,7 @@ _CHECKPOINTS = {
     "caption": caption_checkpoint,
     "described": described_checkpoint,
     "translator": translator_checkpoint,
+    "answerer": answerer_checkpoint,
 }
 
 

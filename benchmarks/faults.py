@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import faults_answerer
 import faults_bundle
 import faults_c
 import faults_captioner
@@ -60,6 +61,7 @@ _MODULES = (
     faults_pictures,
     faults_captioner,
     faults_translator,
+    faults_answerer,
     faults_memory,
     faults_decoders,
     faults_rare,

@@ -27,6 +27,7 @@ Join = Literal["attention", "concatenate", "multiply"]
 ANSWER, ANSWERS, PICTURE, ATTENTION = "answer", "answers", "image", "attention"
 _FEATURES, _KEYS, _VECTOR, _REGIONS = "features", "feature_keys", "picture", "regions"
 _COUNTS = 16  # numbers that are made of how much was seen
+_SPREAD = 1.7  # of words before training, a deviation of 1: the questions are learned sooner
 _LOOKED_AT = {_FEATURES: "region_values", _KEYS: "region_keys"}
 _AXES = {
     _FEATURES: ("batch", _REGIONS, "feature_width"),
@@ -108,7 +109,7 @@ def _encode(model: AskModel, *, looks: bool) -> Layers:
 
 def _question(model: AskModel) -> Layers:
     return [
-        _layer("embedding", "embedding", TOKENS, width=model.embedding),
+        _layer("embedding", "embedding", TOKENS, width=model.embedding, spread=_SPREAD),
         *model.described("question", "embedding"),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
 from torch import nn
 
 from edgernn.contract import ENCODE
@@ -15,11 +16,12 @@ from edgernn.models.layered.values import Value
 
 class EmbeddingOptions(Options):
     """``width`` is E, that of a row. ``of`` names an embedding of the step, whose matrix one of
-    ``encode`` uses then.
+    ``encode`` uses then. Before training its numbers are drawn from ``-spread`` to ``spread``.
     """
 
     width: Extent
     of: str | None = None
+    spread: float = Field(default=0.1, gt=0, allow_inf_nan=False)
 
 
 class Embedding(LayerModule):
@@ -46,7 +48,7 @@ class Embedding(LayerModule):
             self._refuse_unknown(place)
             return
         weight = nn.Embedding(rows, width).weight
-        nn.init.uniform_(weight, -0.1, 0.1)
+        nn.init.uniform_(weight, -options.spread, options.spread)
         self.weight = weight
 
     def _refuse_unknown(self, place: Place) -> None:
