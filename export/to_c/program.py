@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -98,6 +99,10 @@ class Pointwise(Node):
 
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""
+        return self._loads
+
+    @cached_property
+    def _loads(self) -> tuple[View, ...]:
         return tuple(loads(self.expression))
 
 
@@ -114,6 +119,10 @@ class Joined(Node):
 
     def reads(self) -> tuple[View, ...]:
         """See ``Node.reads``."""
+        return self._loads
+
+    @cached_property
+    def _loads(self) -> tuple[View, ...]:
         return tuple(view for part in self.parts for view in part.reads())
 
     def writes(self) -> tuple[View, ...]:
