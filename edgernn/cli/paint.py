@@ -28,6 +28,9 @@ def paint(
         int | None, typer.Option(help="Steps of a picture; default as in training.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed paints the same.")] = 0,
+    temperature: Annotated[
+        float, typer.Option(help="Multiplies the noise: 0 paints the same each time.")
+    ] = 1.0,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for the pictures after each step.")
     ] = None,
@@ -45,7 +48,9 @@ def paint(
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out is {out}, expected a name that ends in .png")
     with Painter(bundle, artifact=artifact, trust=trust) as painter:
-        painted = painter.paint(label, count=count, steps=steps, seed=seed)  # [N, T, H, W]
+        painted = painter.paint(
+            label, count=count, steps=steps, seed=seed, temperature=temperature
+        )  # [N, T, H, W]
         scale = max(1, round(_SIDE / max(painted.shape[2:])))
         save_grey(grid(painted[:, -1], scale=scale), out)
         written = [] if frames is None else _frames(painted, frames, scale)
@@ -56,6 +61,7 @@ def paint(
                     "count": count,
                     "steps": painted.shape[1],
                     "seed": seed,
+                    "temperature": temperature,
                     "size": list(painted.shape[2:]),
                     "out": str(out),
                     "frames": [str(path) for path in written],

@@ -17,6 +17,7 @@ _data, _model, _loss = (
     for panel in ("The pictures", "The model", "The loss")
 )
 _STEPS = {"pixels": 8, "strokes": 12}  # of a picture
+_NOISE = {"pixels": 8, "strokes": 2}  # numbers of a step
 
 
 @trains("paint", minutes=6.0, batch=128, clip=5.0, weight_decay=0.0)
@@ -36,7 +37,10 @@ def paint(
         Literal["pixels", "strokes"],
         _model(help="What a step adds to the canvas: all pixels, or a line of a pen."),
     ] = "pixels",
-    noise: Annotated[int, _model(help="Numbers of noise that a step takes.")] = 8,
+    noise: Annotated[
+        int | None,
+        _model(help="Numbers of noise that a step takes.", show_default="8; 2 of strokes"),
+    ] = None,
     embedding: Annotated[int, _model(help="Width of what a label is encoded as.")] = 16,
     paint_steps: Annotated[
         int | None, _loss(help="Steps of a picture.", show_default="8; 12 of strokes")
@@ -64,6 +68,7 @@ def paint(
         validation_fraction=validation_fraction,
     )
     steps = _STEPS[form] if paint_steps is None else paint_steps
-    model = validated(PaintModel, form=form, noise=noise, embedding=embedding, **stack_of(stack))
+    width = _NOISE[form] if noise is None else noise
+    model = validated(PaintModel, form=form, noise=width, embedding=embedding, **stack_of(stack))
     options = validated(PaintOptions, steps=steps, inference=inference, divergence=divergence)
     return found, validated(PaintSetup, model=model, options=options)

@@ -7,18 +7,20 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from edgernn import storage
 from edgernn.errors import DataError
-from edgernn.storage import tensor_files
+from edgernn.storage import array_files, tensor_files
 from edgernn.storage.array_files import DAMAGED
 from edgernn.storage.identify import sentence
 from edgernn.wording import some
 
 SUFFIXES = (".npz", ".npy", ".safetensors", ".csv")
+_OBJECT = str(np.dtype(object))
 _INDEX = re.compile(r"(.+?)[\s._\[(]*(\d+)[\])]?")  # of a column: x0, x_0, x[0]
 
 
@@ -53,7 +55,20 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
             f"cannot read {path}: {storage.reason(error)}; give another file"
         ) from error
     except DAMAGED as error:
-        raise DataError(f"{path} is damaged ({error}); copy or download it again") from error
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: Exception) -> DataError:
+    """Return the refusal of a file in which numpy met ``error``: damaged, or Python objects."""
+    with suppress(DataError):  # its headers say no more
+        held, _ = array_files.layout(path, path.suffix.lower().lstrip("."))
+        for name, (dtype, _) in held.items():
+            if dtype == _OBJECT:
+                return DataError(
+                    f"{path}: its {name} are Python objects, which are not unpickled; save texts "
+                    f"as text, np.array({name}, dtype=str), and numbers as numbers"
+                )
+    return DataError(f"{path} is damaged ({error}); copy or download it again")
 
 
 def _only(path: Path, names: Sequence[str]) -> str:

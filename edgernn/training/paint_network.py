@@ -9,8 +9,11 @@ canvas through a logistic function::
 The offset makes an empty canvas dark. That form, ``pixels``, writes all pixels at once. The form
 ``strokes`` draws a line from where the pen is to where it goes, as the layer ``stroke`` has it::
 
-    m_t = clip(m_{t-1} + tanh(W_m h_t), -1, 1)      where the pen is; m_0 = 0, the middle
-    c_t = stroke(c_{t-1}, m_{t-1}, m_t, σ(W_k h_t))      picture_t = σ(8 c_t - 4)
+    m_t = tanh(W_m h_t + b_m)      where the pen goes; m_0 = 0, the middle
+    c_t = stroke(c_{t-1}, m_{t-1}, m_t, σ(W_k h_t + b_k))      picture_t = σ(8 c_t - 4)
+
+The pen goes to a place of the picture rather than so far from where it was: what one step learns
+then moves no line of the steps after it.
 """
 
 from __future__ import annotations
@@ -87,9 +90,7 @@ def _pixels(pixels: int) -> list[dict[str, Any]]:
 def _strokes() -> list[dict[str, Any]]:
     return [
         _layer("was", "before", layer=_PEN),
-        _layer("move", "linear", CORE, width=_POINT, activation="tanh"),
-        _layer("moved", "add", "was", "move"),
-        _layer("now", "activation", "moved", function="hard_tanh"),
+        _layer("now", "linear", CORE, width=_POINT, activation="tanh"),
         _layer("pressure", "linear", CORE, width=_PRESSURE, activation="sigmoid"),
         _layer(CANVAS, "stroke", "was", "now", "pressure", height=HEIGHT, width=WIDTH),
         _layer(_PEN, "keep", "now", width=_POINT),

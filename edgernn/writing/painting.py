@@ -16,7 +16,7 @@ from edgernn.sessions.model import choose_model
 from edgernn.wording import expected_one_of
 from edgernn.writing.command import refuse_other
 
-_ROWS, _MOST_STEPS, _MOST_COUNT = 64, 1000, 10_000
+_ROWS, _MOST_STEPS, _MOST_COUNT, _HOTTEST = 64, 1000, 10_000, 100.0
 
 
 class Painter:
@@ -65,9 +65,16 @@ class Painter:
         self._opened.__exit__(kind, error, trace)
 
     def paint(
-        self, label: str, *, count: int = 1, steps: int | None = None, seed: int = 0
+        self,
+        label: str,
+        *,
+        count: int = 1,
+        steps: int | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
     ) -> np.ndarray:
-        """Paint ``count`` pictures of a label; the same arguments paint the same.
+        """Paint ``count`` pictures of a label; the same arguments paint the same. The noise is
+        multiplied by ``temperature``, from 0: what is left where it is 0 is the label alone.
 
         Returns:
             uint8 ``[count, steps, H, W]``: each picture after each step, 0 black.
@@ -83,9 +90,12 @@ class Painter:
         for name, value, most in (("count", count, _MOST_COUNT), ("steps", steps, _MOST_STEPS)):
             if not 1 <= value <= most:
                 raise UsageError(f"{name} is {value}, expected 1 to {most:,}")
+        if not 0 <= temperature <= _HOTTEST:
+            raise UsageError(f"temperature is {temperature}, expected 0 to {_HOTTEST:g}")
         rows = self._model.rows or min(count, _ROWS)
         random = np.random.default_rng([seed, self.labels.index(label)])
-        noise = random.standard_normal((count, steps, self._width)).astype(np.float32)
+        drawn = temperature * random.standard_normal((count, steps, self._width))
+        noise = drawn.astype(np.float32)
         made = [self._together(label, noise[at : at + rows], rows) for at in range(0, count, rows)]
         return np.concatenate(made)
 

@@ -50,6 +50,23 @@ def test_a_grid_holds_the_last_of_every_picture_and_the_frames_each_step(
     assert np.array_equal(first, painted[0, 0])
 
 
+def test_the_temperature_multiplies_the_noise(bundle: Path, tmp_path: Path, run: Run) -> None:
+    with Painter(bundle) as painter:
+        cold = painter.paint("left", count=2, temperature=0)
+        hot = painter.paint("left", count=2, temperature=2)
+        one = painter.paint("left", count=2)
+    assert np.array_equal(cold[0], cold[1])
+    assert (hot != one).any()
+    out = tmp_path / "grid.png"
+    command = ["paint", bundle, "--label", "left", "--out", out, "--count", 2]
+    code, printed, _ = run(*command, "--temperature", 0, "--json")
+    assert (code, json.loads(printed)["temperature"]) == (0, 0)
+    shown = np.asarray(Image.open(out))
+    assert np.array_equal(shown[:96:16, :128:16], cold[0, -1])
+    code, _, err = run(*command, "--temperature", -1)
+    assert (code, "temperature is -1.0, expected 0 to 100" in err) == (2, True)
+
+
 def test_a_grid_is_about_square() -> None:
     made = grid(np.arange(5, dtype=np.uint8).reshape(5, 1, 1), scale=1)
     assert made.tolist() == [[0, 48, 1, 48, 2], [48] * 5, [3, 48, 4, 48, 48]]

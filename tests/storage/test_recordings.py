@@ -65,6 +65,11 @@ def test_what_holds_no_such_arrays_is_told(path: str, text: str | None, says: st
 
 
 def test_objects_are_not_unpickled() -> None:
-    np.savez("a.npz", x=np.array([{}, 1], dtype=object))
-    with pytest.raises(DataError, match=r"a\.npz is damaged"):
+    objects = np.array(["left", "right"], dtype=object)
+    np.savez("a.npz", x=X, labels=objects)
+    np.save("a.npy", objects)
+    says = r"a\.npz: its labels are Python objects, .* as text, np\.array\(labels, dtype=str\)"
+    with pytest.raises(DataError, match=says):
         read_arrays(Path("a.npz"), ["x"])
+    with pytest.raises(DataError, match=r"a\.npy: its a are Python objects"):
+        read_arrays(Path("a.npy"), ["x"])

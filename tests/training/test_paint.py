@@ -82,7 +82,7 @@ def test_strokes_train_by_the_command(tmp_path: Path) -> None:
     states = [spec.name for spec in loaded.model.config.contract().step.states]
     assert states == ["h", "c", "canvas", "pen"]
     assert loaded.evaluation is not None
-    assert loaded.evaluation["noise"].shape[1] == 12
+    assert loaded.evaluation["noise"].shape[1:] == (12, 2)
 
 
 def test_a_run_on_digits_leaves_a_checkpoint_and_its_sample(tmp_path: Path) -> None:
