@@ -20,7 +20,7 @@ _STEPS = {"pixels": 8, "strokes": 12}  # of a picture
 _NOISE = {"pixels": 8, "strokes": 2}  # numbers of a step
 
 
-@trains("paint", minutes=6.0, batch=128, clip=5.0, weight_decay=0.0)
+@trains("paint", minutes=6.0, batch=64, learning_rate=4e-3, clip=5.0, weight_decay=0.0)
 @stacked(hidden=128)
 def paint(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],

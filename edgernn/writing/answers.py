@@ -4,23 +4,19 @@ often as one likes.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from edgernn.bundle import Bundle
 from edgernn.contract import HEIGHT
 from edgernn.data.pictures.pictures import open_picture, to_array
-from edgernn.errors import BundleError, DataError
+from edgernn.errors import DataError
 from edgernn.families.loss import log_probabilities
 from edgernn.sessions.base import Arrays
-from edgernn.sessions.model import choose_model
 from edgernn.wording import some
-from edgernn.writing.command import refuse_other
+from edgernn.writing.opened import Opened
 from edgernn.writing.text import open_tokenizer
 
 _SHOWN_PIXELS = 512  # more than a panel of an attention map shows
@@ -80,48 +76,22 @@ class Answer:
         }
 
 
-class Answerer:
-    """A bundle that answers questions about pictures, opened; a context manager.
-
-    Args:
-        source: the path of a bundle, or an opened one, which stays open.
-        artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+class Answerer(Opened):
+    """A bundle that answers questions about pictures, opened; see ``Opened``.
 
     Attributes:
-        artifact: the step file in use.
         has_attention: whether answers say where the model looked.
-
-    Raises:
-        BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle answers no questions about pictures, or has no such step file.
     """
 
-    def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
-    ) -> None:
-        bundle = Bundle.open(source, trust=trust)
-        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
-        self._opened: AbstractContextManager[Bundle] = opened
-        self._bundle = opened.__enter__()
-        refuse_other(self._bundle, "ask")
+    command = "ask"
+
+    def _ready(self) -> None:
+        """See ``Opened``."""
         step = self._bundle.manifest.contract.step
-        self.artifact, self._model = choose_model(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
         self._scores, self._attention = step.read_outputs[0], step.attention
-        self._labels = _labels(self._bundle, self._scores.axes[-1])
+        self._labels = self._names(self._scores.axes[-1])
         self.has_attention = self._attention is not None
-
-    def __enter__(self) -> Answerer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
 
     def look(self, path: Path) -> Seen:
         """Look at the picture file ``path``.
@@ -179,13 +149,3 @@ class Answerer:
                 f"such as {some(words_of)}"
             )
         return ids, unknown
-
-
-def _labels(bundle: Bundle, axis: str) -> tuple[str, ...]:
-    """Return the names of the answers; raise BundleError where the manifest has them not."""
-    names = (bundle.manifest.labels or {}).get(axis)
-    if names is None:
-        raise BundleError(
-            f"{bundle.source} does not say what its {axis} are called; export it again"
-        )
-    return tuple(names)

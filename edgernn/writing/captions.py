@@ -4,15 +4,12 @@ features of pictures.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from edgernn.bundle import Bundle
 from edgernn.contract import HEIGHT
 from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.data.pictures.pictures import open_picture, pictures_in, to_array
@@ -21,9 +18,8 @@ from edgernn.decoding.captions import sample_caption, search_caption
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import DataError
 from edgernn.sessions.base import Arrays
-from edgernn.sessions.model import choose_model
-from edgernn.writing.command import refuse_other
 from edgernn.writing.features import FEATURE_SUFFIXES, read_features
+from edgernn.writing.opened import Opened
 from edgernn.writing.text import open_tokenizer
 
 _SHOWN_PIXELS = 512  # more than a panel of an attention map shows
@@ -64,52 +60,26 @@ class Caption:
         return record
 
 
-class CaptionWriter:
-    """A captioner bundle, opened; a context manager.
-
-    Args:
-        source: the path of a bundle, or an opened one, which stays open.
-        artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+class CaptionWriter(Opened):
+    """A captioner bundle, opened; see ``Opened``.
 
     Attributes:
-        artifact: the step file in use.
         sessions: the model, opened.
         has_attention: whether captions say where the model looked.
         sees_pictures: whether it is given pictures; else features of them.
-
-    Raises:
-        BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle is no captioner, or has no such step file.
     """
 
-    def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
-    ) -> None:
-        bundle = Bundle.open(source, trust=trust)
-        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
-        self._opened: AbstractContextManager[Bundle] = opened
-        self._bundle = opened.__enter__()
-        refuse_other(self._bundle, "caption")
+    command = "caption"
+
+    def _ready(self) -> None:
+        """See ``Opened``."""
         contract = self._bundle.manifest.contract
-        self.artifact, self.sessions = choose_model(self._bundle, artifact)
         self._tokenizer = open_tokenizer(self._bundle)
         self._decoding = self._bundle.manifest.decoding_defaults
         self._attention = contract.step.attention
-        self._contract = contract
+        self._contract, self.sessions = contract, self._model
         self.has_attention = self._attention is not None
         self.sees_pictures = contract.encode is not None and contract.encode.unit == "picture"
-
-    def __enter__(self) -> CaptionWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
 
     def files_in(self, folder: Path) -> list[Path]:
         """Return the files below ``folder`` that may be captioned, told by their endings."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,11 +12,10 @@ from edgernn.bundle import Bundle
 from edgernn.contract import TIME, TensorSpec
 from edgernn.data.labelled.sets import padded
 from edgernn.data.text.tokenizer import OnUnknown
-from edgernn.errors import BundleError, DataError, UsageError
+from edgernn.errors import DataError, UsageError
 from edgernn.families.loss import log_probabilities
-from edgernn.sessions.model import choose_model
 from edgernn.wording import argument
-from edgernn.writing.command import refuse_other
+from edgernn.writing.opened import Opened
 from edgernn.writing.text import open_tokenizer
 
 ROWS = 64  # sequences that run together
@@ -73,52 +69,26 @@ class Read:
     unknown: tuple[str, ...]
 
 
-class Classifier:
-    """A classifier's bundle, opened; a context manager.
-
-    Args:
-        source: the path of a bundle, or an opened one, which stays open.
-        artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+class Classifier(Opened):
+    """A classifier's bundle, opened; see ``Opened``.
 
     Attributes:
-        artifact: the step file in use.
         labels: the names of its classes.
         textual: whether it reads texts, else frames.
         width: F, the numbers of a frame; 0 where it reads texts.
-
-    Raises:
-        BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle is no classifier, or has no such step file.
     """
 
-    def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
-    ) -> None:
-        bundle = Bundle.open(source, trust=trust)
-        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
-        self._opened: AbstractContextManager[Bundle] = opened
-        self._bundle = opened.__enter__()
-        refuse_other(self._bundle, "classify")
-        contract, manifest = self._bundle.manifest.contract, self._bundle.manifest
+    command = "classify"
+
+    def _ready(self) -> None:
+        """See ``Opened``."""
+        manifest = self._bundle.manifest
         self._input = _only_input(self._bundle)
         self.textual = manifest.tokenizer is not None
-        self.width = 0 if self.textual else contract.sizes[self._input.axes[-1]]
-        self._scores = contract.step.read_outputs[0]
-        self.labels = _labels(self._bundle, self._scores.axes[-1])
-        self.artifact, self._model = choose_model(self._bundle, artifact)
+        self.width = 0 if self.textual else manifest.contract.sizes[self._input.axes[-1]]
+        self._scores = manifest.contract.step.read_outputs[0]
+        self.labels = self._names(self._scores.axes[-1])
         self._tokenizer = open_tokenizer(self._bundle) if self.textual else None
-
-    def __enter__(self) -> Classifier:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
 
     def read(self, text: str, *, on_unknown: OnUnknown = "error") -> Read:
         """Return a text as the model reads it.
@@ -207,13 +177,3 @@ def _only_input(bundle: Bundle) -> TensorSpec:
             f"{argument(bundle.source)}"
         )
     return fresh[0]
-
-
-def _labels(bundle: Bundle, axis: str) -> tuple[str, ...]:
-    """Return the names of the classes; raise BundleError where the manifest has them not."""
-    names = (bundle.manifest.labels or {}).get(axis)
-    if names is None:
-        raise BundleError(
-            f"{bundle.source} does not say what its {axis} are called; export it again"
-        )
-    return tuple(names)

@@ -5,24 +5,20 @@ pictures as one likes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from edgernn.bundle import Bundle
 from edgernn.contract import HEIGHT, WIDTH
 from edgernn.data.pictures.labelled_pictures import load_grey
-from edgernn.errors import BundleError, UsageError
+from edgernn.errors import UsageError
 from edgernn.families.examples import LENGTHS
 from edgernn.families.glimpses import COORDINATES, LOOKED, NOISE
 from edgernn.families.loss import log_probabilities
 from edgernn.families.samples import sample_of
-from edgernn.sessions.model import choose_model
-from edgernn.writing.command import refuse_other
+from edgernn.writing.opened import Opened
 
 _LOOKS, _MOST_LOOKS = 6, 1000  # where the bundle does not say how many it was trained with
 
@@ -78,49 +74,23 @@ class Looks:
         }
 
 
-class Looker:
-    """A bundle of glimpses, opened; a context manager.
-
-    Args:
-        source: the path of a bundle, or an opened one, which stays open.
-        artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+class Looker(Opened):
+    """A bundle of glimpses, opened; see ``Opened``.
 
     Attributes:
-        artifact: the step file in use.
         labels: the names of what it tells apart.
         looks: how many it was trained with, of a bundle that holds its held-out sample; else 6.
-
-    Raises:
-        BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle looks at no pictures, or has no such step file.
     """
 
-    def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
-    ) -> None:
-        bundle = Bundle.open(source, trust=trust)
-        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
-        self._opened: AbstractContextManager[Bundle] = opened
-        self._bundle = opened.__enter__()
-        refuse_other(self._bundle, "classify")
+    command = "classify"
+
+    def _ready(self) -> None:
+        """See ``Opened``."""
         contract, sample = self._bundle.manifest.contract, sample_of(self._bundle)
         assert contract.encode is not None
         self._image, self._scores = contract.encode.inputs[0], contract.step.read_outputs[0]
-        self.labels = _labels(self._bundle, self._scores.axes[-1])
+        self.labels = self._names(self._scores.axes[-1])
         self.looks = _LOOKS if sample is None else int(sample[LENGTHS].max())
-        self.artifact, self._model = choose_model(self._bundle, artifact)
-
-    def __enter__(self) -> Looker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
 
     def look(self, path: Path, *, looks: int | None = None) -> Looks:
         """Look at the picture file ``path``, stretched to what the model sees and made grey.
@@ -148,12 +118,3 @@ class Looker:
             places.append(outputs[LOOKED][0, -1])
         running = np.exp(log_probabilities(np.stack(scores)))  # [T, C]
         return Looks(self.labels, running, np.stack(places).astype(np.float64), picture)
-
-
-def _labels(bundle: Bundle, axis: str) -> tuple[str, ...]:
-    names = (bundle.manifest.labels or {}).get(axis)
-    if names is None:
-        raise BundleError(
-            f"{bundle.source} does not say what its {axis} are called; export it again"
-        )
-    return tuple(names)

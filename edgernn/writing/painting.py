@@ -2,67 +2,34 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from types import TracebackType
-
 import numpy as np
 
-from edgernn.bundle import Bundle
-from edgernn.errors import BundleError, UsageError
+from edgernn.errors import UsageError
 from edgernn.families.painter import LABEL, NOISE, PICTURE, STEPS
 from edgernn.families.samples import sample_of
-from edgernn.sessions.model import choose_model
 from edgernn.wording import expected_one_of
-from edgernn.writing.command import refuse_other
+from edgernn.writing.opened import Opened
 
 _ROWS, _MOST_STEPS, _MOST_COUNT, _HOTTEST = 64, 1000, 10_000, 100.0
 
 
-class Painter:
-    """A painter's bundle, opened; a context manager.
-
-    Args:
-        source: the path of a bundle, or an opened one, which stays open.
-        artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+class Painter(Opened):
+    """A painter's bundle, opened; see ``Opened``.
 
     Attributes:
-        artifact: the step file in use.
         labels: the names of what it can paint.
         steps: how many it was trained with, of a bundle that holds its held-out sample; else 8.
-
-    Raises:
-        BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle paints nothing, or has no such step file.
     """
 
-    def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
-    ) -> None:
-        bundle = Bundle.open(source, trust=trust)
-        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
-        self._opened: AbstractContextManager[Bundle] = opened
-        self._bundle = opened.__enter__()
-        refuse_other(self._bundle, "paint")
+    command = "paint"
+
+    def _ready(self) -> None:
+        """See ``Opened``."""
         contract, sample = self._bundle.manifest.contract, sample_of(self._bundle)
         assert contract.encode is not None
-        axis = contract.encode.inputs[0].below or ""
         self._width = contract.sizes[contract.step.fresh_inputs[0].axes[-1]]
-        self.labels = _labels(self._bundle, axis)
+        self.labels = self._names(contract.encode.inputs[0].below or "")
         self.steps = STEPS if sample is None else int(sample[NOISE].shape[1])
-        self.artifact, self._model = choose_model(self._bundle, artifact)
-
-    def __enter__(self) -> Painter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
 
     def paint(
         self,
@@ -128,12 +95,3 @@ def grid(pictures: np.ndarray, *, scale: int) -> np.ndarray:
         top, left = y * (height * scale + 1), x * (width * scale + 1)
         made[top : top + height * scale, left : left + width * scale] = picture
     return made.astype(np.uint8)
-
-
-def _labels(bundle: Bundle, axis: str) -> tuple[str, ...]:
-    names = (bundle.manifest.labels or {}).get(axis)
-    if names is None:
-        raise BundleError(
-            f"{bundle.source} does not say what its {axis} are called; export it again"
-        )
-    return tuple(names)

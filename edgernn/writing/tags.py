@@ -5,26 +5,22 @@ of words.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from edgernn.bundle import Bundle
 from edgernn.contract import CHANNELS, HEIGHT, WIDTH
 from edgernn.data.clips.columns import read_columns
 from edgernn.data.clips.npz_clips import FRAMES, frames_of
 from edgernn.data.clips.picture_clips import natural
 from edgernn.data.pictures.pictures import open_picture, pictures_in, to_array
 from edgernn.data.plain_text import PlainText
-from edgernn.errors import BundleError, DataError
+from edgernn.errors import DataError
 from edgernn.families.loss import log_probabilities
-from edgernn.sessions.model import choose_model
 from edgernn.storage.recordings import read_arrays
-from edgernn.writing.command import refuse_other
+from edgernn.writing.opened import Opened
 from edgernn.writing.text import open_tokenizer
 
 
@@ -54,49 +50,23 @@ class Sequence:
     steps: np.ndarray
 
 
-class TagWriter:
-    """A tagger bundle, opened; a context manager.
-
-    Args:
-        source: the path of a bundle, or an opened one, which stays open.
-        artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+class TagWriter(Opened):
+    """A tagger bundle, opened; see ``Opened``.
 
     Attributes:
-        artifact: the step file in use.
         reads_words: whether its steps are words; else frames.
-
-    Raises:
-        BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle is no tagger, or has no such step file.
     """
 
-    def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
-    ) -> None:
-        bundle = Bundle.open(source, trust=trust)
-        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
-        self._opened: AbstractContextManager[Bundle] = opened
-        self._bundle = opened.__enter__()
-        refuse_other(self._bundle, "tag")
+    command = "tag"
+
+    def _ready(self) -> None:
+        """See ``Opened``."""
         self._contract = self._bundle.manifest.contract
         self._input = self._contract.step.fresh_inputs[0]
         self._scores = self._contract.step.read_outputs[0]
-        self.artifact, self._model = choose_model(self._bundle, artifact)
         self.reads_words = self._input.below is not None
         self._tokenizer = open_tokenizer(self._bundle) if self.reads_words else None
-        self._labels = self._names()
-
-    def __enter__(self) -> TagWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
+        self._labels = self._names(self._scores.axes[-1])
 
     def tag(self, sequence: Sequence) -> list[TaggedStep]:
         """Return the label of each step of a sequence, from its beginning.
@@ -195,16 +165,6 @@ class TagWriter:
                 f"{told}: its frames are {list(frames.shape[1:])}, the tagger sees {wanted}; give "
                 "frames of that size"
             )
-
-    def _names(self) -> list[str]:
-        axis = self._scores.axes[-1]
-        names = (self._bundle.manifest.labels or {}).get(axis)
-        if names is None:
-            raise BundleError(
-                f"{self._bundle.source} does not name its labels; export it again from a run that "
-                "does"
-            )
-        return list(names)
 
 
 def record_of(sequence: Sequence, steps: list[TaggedStep], *, artifact: str) -> dict[str, Any]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from edgernn.bundle import Bundle
 from edgernn.data.pairs.pair_ids import source_ids
 from edgernn.data.pictures.caption_ids import caption_text
 from edgernn.data.text.tokenizer import OnUnknown
 from edgernn.decoding.beam import Hypothesis
 from edgernn.decoding.captions import search_caption
 from edgernn.errors import DataError
-from edgernn.sessions.model import choose_model
-from edgernn.writing.command import refuse_other
+from edgernn.writing.opened import Opened
 from edgernn.writing.text import open_tokenizer
 
 _WIDEST = 1000  # beams
@@ -53,47 +48,22 @@ class Translation:
         }
 
 
-class TranslationWriter:
-    """A translator's bundle, opened; a context manager.
-
-    Args:
-        source: the path of a bundle, or an opened one, which stays open.
-        artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+class TranslationWriter(Opened):
+    """A translator's bundle, opened; see ``Opened``.
 
     Attributes:
-        artifact: the step file in use.
         has_attention: whether translations say where the model looked.
-
-    Raises:
-        BundleError, ContractError, UnavailableError: see errors.py.
-        UsageError: the bundle is no translator, or has no such step file.
     """
 
-    def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
-    ) -> None:
-        bundle = Bundle.open(source, trust=trust)
-        opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
-        self._opened: AbstractContextManager[Bundle] = opened
-        own = opened.__enter__()
-        refuse_other(own, "translate")
-        self.artifact, self._model = choose_model(own, artifact)
-        self._tokenizer = open_tokenizer(own)
-        self._decoding = own.manifest.decoding_defaults
-        self._attention = own.manifest.contract.step.attention
+    command = "translate"
+
+    def _ready(self) -> None:
+        """See ``Opened``."""
+        manifest = self._bundle.manifest
+        self._tokenizer = open_tokenizer(self._bundle)
+        self._decoding = manifest.decoding_defaults
+        self._attention = manifest.contract.step.attention
         self.has_attention = self._attention is not None
-
-    def __enter__(self) -> TranslationWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
 
     def write(self, text: str, *, beam: int = 1, on_unknown: OnUnknown = "error") -> Translation:
         """Write the translation of a text: greedily, or by a beam search.
