@@ -11,10 +11,11 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.glimpses import IMAGE
 from edgernn.models import checkpoint
 from edgernn.models.layered.description import NetworkConfig
-from edgernn.training.glimpse_examples import LABELS_KEY, GlimpseData, make_examples
+from edgernn.training.glimpse_examples import GlimpseData, make_examples
 from edgernn.training.glimpse_network import GlimpseModel, glimpse_network
 from edgernn.training.glimpse_objective import GlimpseObjective, GlimpseOptions
 from edgernn.training.kinds import EXAMPLES, Kind, Setup
+from edgernn.training.picture_examples import LABELS_KEY
 
 
 class GlimpseSetup(Setup):

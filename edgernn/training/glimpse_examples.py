@@ -4,28 +4,22 @@ own pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from edgernn import storage
 from edgernn.contract import Record
 from edgernn.data.examples import TRAIN, VALIDATION, ExampleSet
-from edgernn.data.labelled.classes import classes_of, label_ids, split
 from edgernn.data.pictures.cluttered import Clutter, cluttered_digits
 from edgernn.data.pictures.digits import CLASSES as DIGIT_CLASSES
-from edgernn.data.pictures.labelled_pictures import read_labelled
 from edgernn.errors import UsageError
 from edgernn.families.examples import LENGTHS, TARGET
 from edgernn.families.glimpses import IMAGE, NOISE
+from edgernn.training.picture_examples import Part, Pictures, Tell, own_pictures
 
 DIGITS = "digits"
-LABELS_KEY = "labels"  # of what is said of the examples
 _VALIDATION, _SAMPLE, _SAMPLE_BYTES = 2000, 512, 8 << 20  # pictures, pictures, bytes of them
-Tell = Callable[[str], None]
-Parts = Mapping[str, dict[str, np.ndarray]]
 
 
 class GlimpseData(Record):
@@ -63,16 +57,16 @@ def make_examples(
         UnavailableError: scikit-learn, or Pillow where pictures are files, is not installed.
     """
     if data.source == DIGITS:
-        parts, labels, source = _digits(data), DIGIT_CLASSES, "cluttered digits of scikit-learn"
+        pictures = Pictures(_digits(data), DIGIT_CLASSES, "cluttered digits of scikit-learn")
     else:
-        parts, labels, source = _own(data)
-    counts = ", ".join(f"{len(part[TARGET]):,} for {name}" for name, part in parts.items())
-    tell(f"{source}: pictures of {len(labels)} labels, {counts}")
-    made = ExampleSet.write(folder, parts, source=source, about={LABELS_KEY: list(labels)})
+        pictures = own_pictures(
+            Path(data.source), side=data.side, fraction=data.validation_fraction, seed=data.seed
+        )
+    made = pictures.write(folder, image=IMAGE, target=TARGET, tell=tell)
     return made, _sample(made, looks)
 
 
-def _digits(data: GlimpseData) -> Parts:
+def _digits(data: GlimpseData) -> dict[str, Part]:
     clutter = Clutter(side=data.side, pieces=data.pieces)
     if clutter.side < clutter.digit:
         raise UsageError(
@@ -81,26 +75,8 @@ def _digits(data: GlimpseData) -> Parts:
         )
     made = {}
     for name, count in ((TRAIN, data.pictures), (VALIDATION, _VALIDATION)):
-        pictures, labels = cluttered_digits(name, count, clutter=clutter, seed=data.seed)
-        made[name] = {IMAGE: pictures, TARGET: labels}
+        made[name] = cluttered_digits(name, count, clutter=clutter, seed=data.seed)
     return made
-
-
-def _own(data: GlimpseData) -> tuple[Parts, tuple[str, ...], str]:
-    path = Path(data.source)
-    found = read_labelled(path, side=data.side)
-    source = storage.as_utf8(path.resolve().name)
-    classes = classes_of(found.labels, source=source)
-    target = label_ids(found.labels, classes, source=source)
-    keys = [picture.tobytes() for picture in found.pictures]
-    train, held = split(
-        found.labels, keys, fraction=data.validation_fraction, seed=data.seed, source=source
-    )
-    parts = {
-        name: {IMAGE: found.pictures[rows], TARGET: target[rows]}
-        for name, rows in ((TRAIN, train), (VALIDATION, held))
-    }
-    return parts, tuple(classes), source
 
 
 def _sample(examples: ExampleSet, looks: int) -> dict[str, np.ndarray]:

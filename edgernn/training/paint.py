@@ -11,9 +11,10 @@ from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.models import checkpoint
 from edgernn.models.layered.description import NetworkConfig
 from edgernn.training.kinds import EXAMPLES, Kind, Setup
-from edgernn.training.paint_examples import LABELS_KEY, PaintData, make_examples
+from edgernn.training.paint_examples import PaintData, make_examples
 from edgernn.training.paint_network import PaintModel, paint_network
 from edgernn.training.paint_objective import IMAGE, PaintObjective, PaintOptions
+from edgernn.training.picture_examples import LABELS_KEY
 
 
 class PaintSetup(Setup):

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from edgernn import storage
 from edgernn.contract import Record
 from edgernn.data.examples import TRAIN, VALIDATION, ExampleSet
-from edgernn.data.labelled.classes import classes_of, label_ids, split
 from edgernn.data.pictures.digits import CLASSES as DIGIT_CLASSES
 from edgernn.data.pictures.digits import SPLITS, draw_digits, load_digits
-from edgernn.data.pictures.labelled_pictures import read_labelled
 from edgernn.families.painter import LABEL, NOISE
 from edgernn.training.paint_objective import IMAGE
+from edgernn.training.picture_examples import Part, Pictures, Tell, own_pictures
 
 DIGITS = "digits"
-LABELS_KEY = "labels"  # of what is said of the examples
 _TIMES = {TRAIN: 8, VALIDATION: 2}  # that each digit is drawn
 _SAMPLE = 256  # pictures to paint
 _MOST_PIXELS = 4096  # of a picture: every one is an output of a layer
-Tell = Callable[[str], None]
 
 
 class PaintData(Record):
@@ -60,37 +55,24 @@ def make_examples(
     """
     rng = np.random.default_rng([data.seed, width])
     if data.source == DIGITS:
-        labels, source = DIGIT_CLASSES, "digits of scikit-learn"
-        parts: Mapping[str, dict[str, np.ndarray]] = {s: _digits(s, data, rng) for s in SPLITS}
+        drawn = {name: _digits(name, data, rng) for name in SPLITS}
+        pictures = Pictures(drawn, DIGIT_CLASSES, "digits of scikit-learn")
     else:
-        parts, labels, source = _own(data)
-    counts = ", ".join(f"{len(part[LABEL]):,} for {name}" for name, part in parts.items())
-    tell(f"{source}: pictures of {len(labels)} labels, {counts}")
-    made = ExampleSet.write(folder, parts, source=source, about={LABELS_KEY: list(labels)})
+        pictures = own_pictures(
+            Path(data.source),
+            side=data.side,
+            fraction=data.validation_fraction,
+            seed=data.seed,
+            most=_MOST_PIXELS,
+        )
+    made = pictures.write(folder, image=IMAGE, target=LABEL, tell=tell)
     noise = rng.standard_normal((_SAMPLE, steps, width)).astype(np.float32)
-    return made, {LABEL: np.arange(_SAMPLE, dtype=np.int64) % len(labels), NOISE: noise}
+    return made, {LABEL: np.arange(_SAMPLE, dtype=np.int64) % len(pictures.labels), NOISE: noise}
 
 
-def _digits(part: str, data: PaintData, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _digits(part: str, data: PaintData, rng: np.random.Generator) -> Part:
     pictures, labels = load_digits(part)
     times = _TIMES[part]
     drawn = draw_digits(np.tile(pictures, (times, 1, 1)), data.side, rng=rng, varied=True)
     image = np.rint(drawn * 255).astype(np.uint8)[..., None]
-    return {IMAGE: image, LABEL: np.tile(labels, times)}
-
-
-def _own(data: PaintData) -> tuple[dict[str, dict[str, np.ndarray]], tuple[str, ...], str]:
-    path = Path(data.source)
-    found = read_labelled(path, side=data.side, most=_MOST_PIXELS)
-    source = storage.as_utf8(path.resolve().name)
-    classes = classes_of(found.labels, source=source)
-    target = label_ids(found.labels, classes, source=source)
-    keys = [picture.tobytes() for picture in found.pictures]
-    train, held = split(
-        found.labels, keys, fraction=data.validation_fraction, seed=data.seed, source=source
-    )
-    parts = {
-        name: {IMAGE: found.pictures[rows], LABEL: target[rows]}
-        for name, rows in ((TRAIN, train), (VALIDATION, held))
-    }
-    return parts, tuple(classes), source
+    return image, np.tile(labels, times)
