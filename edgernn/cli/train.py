@@ -106,10 +106,7 @@ def text(
     ] = 0.0,
     gradients: Annotated[
         bool,
-        _course(
-            "--gradients",
-            help="Draw how far gradients reach: gradients.png; train text alone does.",
-        ),
+        _course("--gradients", help="Draw how far gradients reach: gradients.png."),
     ] = False,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and samples.")] = 0,

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgernn.cli.choices import (
-    completing,
-    conditioning_names,
-    device_names,
-    read_share,
-)
-from edgernn.cli.config import Config, settings_of
-from edgernn.cli.output import progress_console, tell
+from edgernn.cli.choices import completing, conditioning_names, read_share
 from edgernn.cli.stack_options import stack_of, stacked
-from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
+from edgernn.cli.train_options import Asked, Runs, trains
+
+if TYPE_CHECKING:
+    from edgernn.training.caption_corpus import CaptionData
+    from edgernn.training.run import Run
 
 _DEFAULT_MINUTES = 4.0
-_data, _model, _loss, _budget, _course = (
+_data, _model, _loss = (
     partial(typer.Option, rich_help_panel=panel)
     for panel in (
         "Pictures and captions",
         "The model",
         "The loss and the encoder",
-        "The budget",
-        "Optimisation",
     )
 )
 
 
-@training()
+def _of_captions(command: str) -> Runs:
+    """Return how a run on captions begins and goes on."""
+    from edgernn.training.run_captions import resume_captions, train_captions
+
+    def train(data: tuple[CaptionData, Path | None], out: Path, **told: Any) -> Run:
+        pictures, weights = data
+        return train_captions(pictures, out, encoder_weights=weights, **told)
+
+    return Runs(train, resume_captions)
+
+
+@trains(
+    "captions",
+    minutes=_DEFAULT_MINUTES,
+    without=("vanishing_penalty",),
+    runs=_of_captions,
+    patience=5,
+)
 @stacked(hidden=192, dropout=0.3)
 def captions(
-    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
         str,
@@ -99,48 +109,16 @@ def captions(
     attention_penalty: Annotated[
         float, _loss(help="Weight of the doubly stochastic penalty.")
     ] = 0.0,
-    minutes: Annotated[float | None, _budget(help="Minutes of training (default 4).")] = None,
-    steps: Annotated[int | None, _budget(help="Optimiser steps.")] = None,
-    epochs: Annotated[float | None, _budget(help="Passes over the pictures.")] = None,
-    evaluations: Annotated[int, _budget(help="Validation measurements in a run.")] = 8,
-    patience: Annotated[
-        int, _budget(help="Stop after so many without a better CIDEr-D; 0 never.")
-    ] = 5,
-    batch: Annotated[int, _course(help="Pictures of a batch, over all processes.")] = 64,
-    learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 2e-3,
-    weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
-    clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
-    mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of weights, order, dropout and samples.")] = 0,
-    device: Annotated[
-        str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")
-    ] = None,
-    config: Config = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **stack: Any,
-) -> None:
+) -> Asked:
     """Train an image captioner. Ctrl-C ends the run cleanly; --resume goes on as if it had not
     stopped.
     """
-    began = time.perf_counter()  # before torch is loaded, which the minutes count, too
     from edgernn.contract import validated
-    from edgernn.training import caption_corpus, run_captions
+    from edgernn.training import caption_corpus
     from edgernn.training.caption_objective import CaptionOptions
-    from edgernn.training.terminal import Terminal
+    from edgernn.training.run_captions import CaptionSetup
 
-    reporter = Terminal(progress_console())
-    if resume:
-        refuse_changes(context)
-        budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
-        run = run_captions.resume_captions(
-            out, budget=budget, threads=threads, device=device, reporter=reporter
-        )
-        finish(run, "captions", as_json=as_json)
-        return
     found = validated(
         caption_corpus.CaptionData,
         source=data,
@@ -163,19 +141,5 @@ def captions(
         frozen=freeze_encoder if freeze_encoder is not None else float(encoder_weights is not None),
         encoder_rate=encoder_rate,
     )
-    options = options_of(context, default_minutes=_DEFAULT_MINUTES)
-    run = run_captions.train_captions(
-        found,
-        out,
-        options=options,
-        setup=validated(
-            run_captions.CaptionSetup, model=model, options=loss, minimum_count=minimum_count
-        ),
-        encoder_weights=encoder_weights,
-        device=device,
-        reporter=reporter,
-        tell=tell,
-        settings=settings_of(context),
-        began=began,
-    )
-    finish(run, "captions", as_json=as_json)
+    setup = validated(CaptionSetup, model=model, options=loss, minimum_count=minimum_count)
+    return (found, encoder_weights), setup

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,9 @@ from edgernn.cli.config import Config, settings_of
 from edgernn.cli.output import progress_console, tell
 from edgernn.cli.stack_options import parameters_of
 from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
+
+if TYPE_CHECKING:
+    from edgernn.training.run import Run
 
 Asked = tuple[Any, Any]  # records: where the examples come from; network and loss
 _budget, _course = (
@@ -35,6 +39,12 @@ def _shared(
     learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 2e-3,
     weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
     clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
+    vanishing_penalty: Annotated[
+        float, _course(help="Weight of what keeps gradients from vanishing; slow.")
+    ] = 0.0,
+    gradients: Annotated[
+        bool, _course("--gradients", help="Draw how far gradients reach: gradients.png.")
+    ] = False,
     mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, order, dropout and samples.")] = 0,
     device: Annotated[
@@ -50,8 +60,34 @@ def _shared(
     """Hold the options that are shared; never called."""
 
 
+@dataclass(frozen=True)
+class Runs:
+    """How the run of a command begins, ``train(data, out, *, setup, …)``, and goes on,
+    ``resume(out, …)``; see ``training.run_examples``.
+    """
+
+    train: Callable[..., Run]
+    resume: Callable[..., Run]
+
+
+def of_examples(command: str) -> Runs:
+    """Return how a run on examples begins and goes on."""
+    from edgernn.training import run_examples
+    from edgernn.training.kinds import kind_of
+
+    kind = kind_of(command)
+    return Runs(
+        partial(run_examples.train_examples, kind), partial(run_examples.resume_examples, kind)
+    )
+
+
 def trains(
-    command: str, *, minutes: float, **defaults: Any
+    command: str,
+    *,
+    minutes: float,
+    without: Collection[str] = (),
+    runs: Callable[[str], Runs] = of_examples,
+    **defaults: Any,
 ) -> Callable[[Callable[..., Asked]], Callable[..., None]]:
     """Make a function of a kind's own options a command that trains.
 
@@ -59,8 +95,11 @@ def trains(
     and loss are made of, and is called for a new run alone.
 
     Args:
-        command: of ``edgernn train``, a row of ``training/kinds.py``.
+        command: of ``edgernn train``.
         minutes: of a run that is given no budget.
+        without: names of shared options that it does not have.
+        runs: tells, given the command, how its run begins and goes on; the default is that of a
+            row of ``training/kinds.py``.
         defaults: of shared options, by their names, where they are others: ``batch=32``.
     """
 
@@ -70,19 +109,20 @@ def trains(
         @training()
         def run(context: typer.Context, out: Path, **given: Any) -> None:
             began = time.perf_counter()  # before torch is loaded, which the minutes count, too
-            _run(
+            made = _run(
                 context,
                 out,
-                asked,
-                {n: given[n] for n in own if n in given},
-                command,
-                minutes,
-                began,
+                partial(asked, **{name: given[name] for name in own if name in given}),
+                runs(command),
+                minutes=minutes,
+                began=began,
             )
+            finish(made, command, as_json=given["as_json"])
 
         shared = {
             name: p.replace(default=defaults.get(name, p.default))
             for name, p in parameters_of(_shared).items()
+            if name not in without
         }
         here = inspect.Parameter(
             "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
@@ -107,41 +147,22 @@ def _run(
     context: typer.Context,
     out: Path,
     asked: Callable[..., Asked],
-    own: dict[str, Any],
-    command: str,
+    runs: Runs,
+    *,
     minutes: float,
     began: float,
-) -> None:
-    from edgernn.training.kinds import kind_of
-    from edgernn.training.run_examples import resume_examples, train_examples
+) -> Run:
     from edgernn.training.terminal import Terminal
 
-    reporter, given = Terminal(progress_console()), context.params
-    kind = kind_of(command)
+    given = context.params
+    told = {"device": given["device"], "reporter": Terminal(progress_console())}
     if given["resume"]:
         refuse_changes(context)
         budget = budget_of(**{name: given[name] for name in ("minutes", "steps", "epochs")})
-        made = resume_examples(
-            kind,
-            out,
-            budget=budget,
-            threads=given["threads"],
-            device=given["device"],
-            reporter=reporter,
-        )
-    else:
-        options = options_of(context, default_minutes=minutes)
-        data, setup = asked(out=out, **own)
-        made = train_examples(
-            kind,
-            data,
-            out,
-            options=options,
-            setup=setup,
-            device=given["device"],
-            reporter=reporter,
-            tell=tell,
-            settings=settings_of(context),
-            began=began,
-        )
-    finish(made, command, as_json=given["as_json"])
+        return runs.resume(out, budget=budget, threads=given["threads"], **told)
+    options = options_of(context, default_minutes=minutes)
+    data, setup = asked(out=out)
+    settings = settings_of(context)
+    return runs.train(
+        data, out, options=options, setup=setup, tell=tell, settings=settings, began=began, **told
+    )

@@ -71,6 +71,13 @@ class AskObjective(Objective):
         made = {name: _sum(values, ~unseen) for name, values in ((LOSS, lost), (ACCURACY, right))}
         return {**made, UNSEEN_ACCURACY: _sum(right, unseen)} if self.parted else made
 
+    def last_losses(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See ``Objective.last_losses``: of the answer, after the last word of each question."""
+        asked = batch[WANTED] != NOTHING
+        scores, wanted = self._scores(network, batch, asked)
+        losses = nn.functional.cross_entropy(scores, wanted, reduction="none")
+        return losses, batch[LENGTHS][asked] - 1
+
     def chance(self, examples: ExampleSet) -> float:
         """See ``Objective.chance``."""
         wanted = np.asarray(examples.parts[VALIDATION][WANTED])

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgernn.contract import ENCODE, Decoding, FileContract
+from edgernn.contract import ENCODE, STEP, Decoding, FileContract
 from edgernn.data.pictures.caption_ids import PAD_ID, caption_text, encode_caption, pad_captions
 from edgernn.data.pictures.picture_set import PictureSet
 from edgernn.data.text.token_kinds import CAPTION, unit_of
@@ -31,9 +31,11 @@ from edgernn.models.eager import EagerSession
 from edgernn.sessions.model import Model
 from edgernn.training.caption_objective import CaptionLoss, CaptionOptions
 from edgernn.training.distributed import World
+from edgernn.training.gradients import twice_differentiable
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
 from edgernn.training.text import entropy_of
+from edgernn.training.unrolling import Unrolled
 
 EVALUATION_PICTURES = (
     256  # at most so many validation pictures are measured, from the start of the part
@@ -163,6 +165,21 @@ class CaptionTask:
             measured,
             covered=at / len(self._validation),
         )
+
+    def gradient_norms(self) -> Mapping[str, np.ndarray]:
+        """See ``HasGradients``: of the end of the first reference of some validation pictures."""
+        part = np.array(self._validation[:_PROBED])
+        tokens = self._padded([self._ids[index][0] for index in part])  # [B, T + 1]
+        self.model.eval()
+        steps = Unrolled(self.model)
+        with twice_differentiable():
+            image = torch.from_numpy(self._pictures.pictures[part]).to(self._device)
+            contexts, state = self.model.encode(image)
+            logits = steps.graph(STEP, tokens[:, :-1], *contexts, *state)[0].transpose(1, 2)
+        true = tokens[:, 1:]
+        last = (true != PAD_ID).sum(1) - 1  # [B]
+        losses = nn.functional.cross_entropy(logits.float(), true, reduction="none")  # [B, T]
+        return steps.norms(losses.gather(1, last[:, None])[:, 0], last)
 
     def unigram_entropy(self) -> float:
         """Return the entropy in nats of how often each word, or the end, occurs in the measured

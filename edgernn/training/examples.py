@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from edgernn.data.examples import VALIDATION, ExampleSet
-from edgernn.errors import TrainingError
+from edgernn.errors import TrainingError, UsageError
 from edgernn.models import checkpoint
 from edgernn.models.layered.network import Network
 from edgernn.training.distributed import World
+from edgernn.training.gradients import twice_differentiable
 from edgernn.training.objective import LOSS, Batch, Objective
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always
+from edgernn.training.unrolling import Unrolled
 
 _ROWS, _PROBED = 128, 16  # validation examples measured at a time, and at least
 _MOST = 4096  # at most so many validation examples are measured, from the start of the part
@@ -30,13 +32,20 @@ _TIE_BREAK = 1e-6  # of the loss: far below what one example changes
 class _Trained(nn.Module):
     """What is trained, with what measures it: what DistributedDataParallel wraps."""
 
-    def __init__(self, network: Network, objective: Objective) -> None:
+    def __init__(self, network: Network, objective: Objective, vanishing_penalty: float) -> None:
         super().__init__()
         self.network, self.objective = network, objective
+        self.vanishing_penalty = vanishing_penalty
 
     def forward(self, batch: Batch, share: float) -> tuple[Tensor, Tensor]:
-        objective, loss = self.objective(self.network, batch, share)
-        return objective, loss.detach()
+        if not self.vanishing_penalty:
+            objective, loss = self.objective(self.network, batch, share)
+            return objective, loss.detach()
+        steps = Unrolled(self.network)
+        with twice_differentiable():
+            objective, loss = self.objective(steps.network(), batch, share)
+            penalty = self.vanishing_penalty * steps.vanishing(objective)
+        return objective + penalty, loss.detach()
 
 
 class ExampleTask:
@@ -52,9 +61,11 @@ class ExampleTask:
         mixed: run matrix products in bfloat16.
         folder: where ``save_best`` writes.
         about: what ``config.json`` tells of the training, completed at each ``save_best``.
+        vanishing_penalty: λ of the term of ``training.gradients``.
 
     Raises:
         TrainingError: there are fewer examples than a batch has.
+        UsageError: the penalty cannot be had of this network.
     """
 
     def __init__(
@@ -69,7 +80,10 @@ class ExampleTask:
         mixed: bool,
         folder: Path,
         about: dict[str, Any],
+        vanishing_penalty: float = 0.0,
     ) -> None:
+        if vanishing_penalty:
+            _refuse_statistics(network)
         count = examples.count("train")
         if count < batch:
             raise TrainingError(
@@ -77,7 +91,7 @@ class ExampleTask:
                 "smaller --batch"
             )
         self._device = next(network.parameters()).device
-        self.model = _Trained(network, objective.to(self._device))
+        self.model = _Trained(network, objective.to(self._device), vanishing_penalty)
         self._wrapped = world.wrap(self.model, partly=True)
         self._examples, self._folder, self._about = examples, folder, about
         rows = world.rows(batch, of=f"{objective.unit}s")
@@ -137,6 +151,18 @@ class ExampleTask:
     def _measure(self, batch: Batch) -> dict[str, tuple[float, float]]:
         return self.model.objective.measure(self.model.network, batch)
 
+    def gradient_norms(self) -> Mapping[str, np.ndarray]:
+        """See ``HasGradients``: of the last loss of each of the first validation examples."""
+        batch = self._tensors(VALIDATION, slice(0, _PROBED))
+        self.model.eval()
+        steps = Unrolled(self.model.network)
+        with (
+            twice_differentiable(),
+            torch.random.fork_rng(),
+        ):  # what a painter draws here is no part of its training
+            losses, places = self.model.objective.last_losses(steps.network(), batch)
+        return steps.norms(losses, places)
+
     def unigram_entropy(self) -> float | None:
         """See ``Objective.chance``."""
         return self.model.objective.chance(self._examples)
@@ -179,3 +205,15 @@ class ExampleTask:
             name: torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
             for name, array in made.items()
         }
+
+
+def _refuse_statistics(network: Network) -> None:
+    """Raise UsageError where a step counts the statistics of a batch: taken a second time for the
+    penalty, it would count them twice.
+    """
+    for name, module in network.layers.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise UsageError(
+                f"--vanishing-penalty takes each step twice, and {name} counts the statistics of "
+                "what it sees; leave --vanishing-penalty out"
+            )

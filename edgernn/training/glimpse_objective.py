@@ -125,6 +125,16 @@ class GlimpseObjective(Objective):
         }
         return {LOSS: (loss, count), **right}
 
+    def last_losses(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See ``Objective.last_losses``: of the label at the last look, where the network looks at
+        the mean.
+        """
+        target = batch[TARGET]
+        still = torch.zeros((self.options.looks, len(target), 1, 2), device=target.device)
+        *_, last = _looks(network, batch[IMAGE], still)
+        losses = nn.functional.cross_entropy(last.scores, target, reduction="none")
+        return losses, torch.full_like(target, self.options.looks - 1)
+
     def chance(self, examples: ExampleSet) -> float:
         """See ``Objective.chance``."""
         return entropy_of(np.asarray(examples.parts[VALIDATION][TARGET]))

@@ -20,6 +20,7 @@ the size of a chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -28,6 +29,13 @@ from edgernn.models.cells.base import State
 
 Step = Callable[[Tensor, State], tuple[Tensor, State]]  # [B, 1] and a state: logits and a state
 _LEAST = 1e-30  # a squared norm below it is none
+
+
+def twice_differentiable() -> AbstractContextManager[None]:
+    """Return what steps are to be taken in: cuDNN's recurrent layers have no gradient outside
+    training, and nowhere a second one; torch's own have both.
+    """
+    return torch.backends.cudnn.flags(enabled=False)
 
 
 def unrolled(step: Step, tokens: Tensor, state: State) -> tuple[Tensor, list[State]]:
@@ -54,20 +62,30 @@ def gradient_norms(loss: Tensor, states: Sequence[State], axes: Sequence[int]) -
         axes: of each tensor of a state the one of the rows.
 
     Returns:
-        For each tensor of a state the norms ``[K, L]``, means over the rows; L is 1 where the state
-        has no axis before its last beside that of the rows.
+        For each tensor of a state the norms ``[K, L]``, means over the rows; L is 1 where the rows'
+        axis comes first.
+    """
+    return [norms.mean(1).flip(0) for norms in row_norms(loss, states, axes)]
+
+
+def row_norms(loss: Tensor, states: Sequence[State], axes: Sequence[int]) -> list[Tensor]:
+    """Return how large the gradient of ``loss`` is to each row of each state, in their order.
+
+    Args:
+        loss, states, axes: as of ``gradient_norms``.
+
+    Returns:
+        For each tensor of a state the norms ``[K, B, L]``, 0 where no gradient arrives.
     """
     flat = [tensor for state in states for tensor in state]
-    found = torch.autograd.grad(loss, flat, retain_graph=True, allow_unused=True)
-    count, courses = len(axes), []
+    found, count, courses = _gradients(loss, flat), len(axes), []
     for place, axis in enumerate(axes):
         norms = []
-        for tensor, gradient in zip(flat[place::count], found[place::count], strict=True):
-            by_row = torch.zeros_like(tensor) if gradient is None else gradient
-            by_row = by_row.detach().float().movedim(axis, 0)  # [B, L, …, H]
-            by_row = by_row.flatten(2) if by_row.dim() > 2 else by_row.unsqueeze(1)
-            norms.append(by_row.norm(dim=2).mean(0))  # [L]
-        courses.append(torch.stack(norms[::-1]))  # [K, L]
+        for gradient in found[place::count]:
+            by_row = gradient.float().movedim(axis, 0)  # [B, L, …, H], or [B, …, H]
+            by_row = by_row.flatten(2) if axis else by_row.flatten(1).unsqueeze(1)
+            norms.append(by_row.norm(dim=2))  # [B, L]
+        courses.append(torch.stack(norms))  # [K, B, L]
     return courses
 
 
@@ -83,30 +101,64 @@ def vanishing(
         states: as ``unrolled`` gave them.
         axes: of each tensor of a state the one of the rows.
     """
-    after = [tensor for state in states[1:] for tensor in state]
-    found = torch.autograd.grad(loss, after, retain_graph=True, allow_unused=True)
-    count, steps = len(axes), tokens.shape[1]
-    before, wanted = [], []
-    for place, axis in enumerate(axes):  # all steps as rows of one call: they count as constants
-        earlier = torch.cat([state[place].detach() for state in states[:-1]], axis)
-        given = [
-            torch.zeros_like(tensor) if gradient is None else gradient.detach()
-            for tensor, gradient in zip(after[place::count], found[place::count], strict=True)
-        ]
-        before.append(earlier.requires_grad_())
-        wanted.append(torch.cat(given, axis))
-    size = _by_row(wanted, axes).sqrt()  # [T B]
+    rows = tokens.t().reshape(tokens.numel(), 1)  # step after step, as the states are
+    return omega(loss, states[:-1], states[1:], axes, lambda state: step(rows, state)[1])
+
+
+def omega(
+    loss: Tensor,
+    before: Sequence[State],
+    after: Sequence[State],
+    axes: Sequence[int],
+    again: Callable[[State], State],
+) -> Tensor:
+    """Return Ω of any network's steps; see the module. States of integers take no part.
+
+    Args:
+        loss: E, whose graph is kept.
+        before, after: the state that came into each step, and the one that it handed on.
+        axes: of each tensor of a state the one of the rows.
+        again: takes all steps anew as rows of one call, from their states before to those after.
+    """
+    moving = [place for place, tensor in enumerate(before[0]) if tensor.is_floating_point()]
+    own = [axes[place] for place in moving]
+    found = _gradients(loss, [state[place] for state in after for place in moving])
+    wanted = [torch.cat(found[at :: len(moving)], axis) for at, axis in enumerate(own)]
+    given = [torch.cat([s[at].detach() for s in before], axis) for at, axis in enumerate(axes)]
+    for place in moving:  # they count as constants
+        given[place].requires_grad_()
+    size = _by_row(wanted, own).sqrt()  # [T B]
     some = size.square() > _LEAST
     scale = torch.where(some, size, torch.ones_like(size))
-    unit = [g / scale.view(_beside(g, axis)) for g, axis in zip(wanted, axes, strict=True)]
-    rows = tokens.t().reshape(steps * len(tokens), 1)  # step after step, as the states are
-    _, made = step(rows, tuple(before))
-    back = torch.autograd.grad(list(made), before, unit, create_graph=True, allow_unused=True)
+    unit = [g / scale.view(_beside(g, axis)) for g, axis in zip(wanted, own, strict=True)]
+    made = again(tuple(given))
+    asked = [(made[p], u) for p, u in zip(moving, unit, strict=True) if made[p].requires_grad]
+    sources = [given[place] for place in moving]
+    back = torch.autograd.grad(
+        [tensor for tensor, _ in asked],
+        sources,
+        [direction.to(tensor.dtype) for tensor, direction in asked],
+        create_graph=True,
+        allow_unused=True,
+    )
     kept = [
-        torch.zeros_like(b) if v is None else v.float() for v, b in zip(back, before, strict=True)
+        torch.zeros_like(b) if v is None else v.float() for v, b in zip(back, sources, strict=True)
     ]
-    ratio = (_by_row(kept, axes) + _LEAST).sqrt()  # [T B]
+    ratio = (_by_row(kept, own) + _LEAST).sqrt()  # [T B]
     return ((ratio - 1).square() * some).sum() / some.sum().clamp(min=1)
+
+
+def _gradients(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of ``loss`` to each, zeros where none arrives; its graph is kept."""
+    asked = [tensor for tensor in tensors if tensor.requires_grad]
+    found = iter(
+        torch.autograd.grad(loss, asked, retain_graph=True, allow_unused=True) if asked else ()
+    )
+    made = (next(found) if tensor.requires_grad else None for tensor in tensors)
+    return [
+        torch.zeros_like(tensor) if gradient is None else gradient.detach()
+        for tensor, gradient in zip(tensors, made, strict=True)
+    ]
 
 
 def _by_row(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:

@@ -49,6 +49,22 @@ class LabelObjective(Objective):
         right = (scores.argmax(1) == target).sum().item()
         return {LOSS: (loss, len(target)), ACCURACY: (right, len(target))}
 
+    def last_losses(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See ``Objective.last_losses``."""
+        target, lengths = batch[TARGET], batch[LENGTHS]
+        scores = run(network, batch).float()  # [N, T, C]
+        if target.dim() == 1:
+            target = torch.where(_steps(scores) == lengths[:, None] - 1, target[:, None], NOTHING)
+        target = target[:, : scores.shape[1]]
+        asked = (target != NOTHING) & (_steps(scores) < lengths[:, None])
+        last = torch.where(asked, _steps(scores), -1).amax(1)  # [N]
+        rows, at = torch.arange(len(last), device=last.device), last.clamp(min=0)
+        wanted = torch.where(last >= 0, target[rows, at], NOTHING)
+        losses = nn.functional.cross_entropy(
+            scores[rows, at], wanted, ignore_index=NOTHING, reduction="none"
+        )
+        return losses, last
+
     def count(self, batch: Batch) -> int:
         """See ``Objective.count``."""
         return int((batch[TARGET] != NOTHING).sum())
@@ -77,6 +93,10 @@ def asked_of(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return scores[where], target[:, : scores.shape[1]][where]
     last = scores[torch.arange(len(target), device=target.device), lengths - 1]  # [N, C]
     return last[target != NOTHING], target[target != NOTHING]
+
+
+def _steps(scores: Tensor) -> Tensor:
+    return torch.arange(scores.shape[1], device=scores.device)  # [T]
 
 
 def run(network: Network, batch: Batch) -> Tensor:

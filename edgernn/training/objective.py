@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgernn.contract import ENCODE, STEP
 from edgernn.data.examples import ExampleSet
+from edgernn.errors import UsageError
 from edgernn.models.cells.base import State
 from edgernn.models.layered.network import Network
 
@@ -43,6 +44,15 @@ class Objective(nn.Module):
     def measure(self, network: Network, batch: Batch) -> Sums:
         """Return the sums of figures over ``batch``, ``loss`` among them; no gradients flow."""
         raise NotImplementedError
+
+    def last_losses(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return of each sequence of ``batch`` the loss of its last step that is asked for, in nats
+        with its graph, and which step that is, int64, -1 where none is asked: ``[M]`` each.
+
+        Raises:
+            UsageError: no step has a loss of its own.
+        """
+        raise UsageError(f"a {self.unit} has no loss of one step; leave --gradients out")
 
     def count(self, batch: Batch) -> int:
         """Return of how many examples, or steps, the loss of ``batch`` is the mean."""

@@ -67,6 +67,12 @@ class PaintObjective(Objective):
         parts = {LOSS: missing + divergence, "pixels": missing, "divergence": divergence}
         return {name: (float(values.sum()), count) for name, values in parts.items()}
 
+    def last_losses(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See ``Objective.last_losses``: of what the pixels of the last picture lack."""
+        missing, _ = self._bound(network, batch)
+        last = self.options.steps - 1
+        return missing, torch.full((len(missing),), last, device=missing.device)
+
     def _bound(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what the pixels lack, and the divergence of the noise, nats ``[N]`` each."""
         image = batch[IMAGE][..., 0].float() / 255  # [N, H, W]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from edgernn.errors import UsageError
 from edgernn.training import resume
 from edgernn.training.distributed import World
 from edgernn.training.gradients_file import GradientsFile, HasGradients
@@ -94,8 +95,11 @@ def run_task(
 
     ``data`` tells the corpus from another, ``signals`` hears what asks the run to end. A budget of
     minutes counts from the moment ``began``.
+
+    Raises:
+        UsageError: gradients are asked for that no task of this kind has.
     """
-    gradients = task if options.gradients and isinstance(task, HasGradients) else None
+    gradients = _measured_on(task) if options.gradients else None
     from_step = resumed[0].step if resumed else 0
     with _reporting(reporter, out, here=here, from_step=from_step, of=gradients) as listeners:
         path = out / resume.RESUME_FILE
@@ -127,6 +131,15 @@ def run_task(
         measured=progress.measured,
         unigram_entropy=task.unigram_entropy(),
         signal=loop.signal or signals_of.SIGINT,
+    )
+
+
+def _measured_on(task: TrainedTask) -> HasGradients:
+    """Return the task as one that tells how far gradients reach, before anything is trained."""
+    if isinstance(task, HasGradients) and task.gradient_norms():
+        return task
+    raise UsageError(
+        "no gradient goes back to an earlier step, for no example has two; leave --gradients out"
     )
 
 

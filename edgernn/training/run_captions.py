@@ -6,6 +6,7 @@ RUN/config.json, weights.safetensors,
 RUN/training.safetensors                    the resumable state
 RUN/pictures/                               the pictures, decoded once, with their captions
 RUN/metrics.jsonl, loss.png                 how it went
+RUN/gradients.json, gradients.png           how far gradients reach, where asked for
 RUN/run.toml                                what the run was told: its options
 """
 

@@ -6,6 +6,7 @@ RUN/config.json, weights.safetensors,
 RUN/training.safetensors                    the resumable state
 RUN/examples/                               the examples
 RUN/metrics.jsonl, loss.png                 how it went
+RUN/gradients.json, gradients.png           how far gradients reach, where asked for
 RUN/run.toml                                what the run was told: its options
 """
 
@@ -165,4 +166,5 @@ def _task(
         mixed=mixed_precision(options.mixed, device),
         folder=out,
         about=about,
+        vanishing_penalty=options.vanishing_penalty,
     )

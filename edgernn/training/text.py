@@ -30,7 +30,7 @@ from edgernn.models.eager import EagerSession
 from edgernn.models.family import RecurrentModel
 from edgernn.models.language import start_tokens
 from edgernn.training.distributed import World
-from edgernn.training.gradients import gradient_norms, unrolled
+from edgernn.training.gradients import gradient_norms, twice_differentiable, unrolled
 from edgernn.training.lanes import Lanes
 from edgernn.training.resume import taken
 from edgernn.training.task import Evaluation, GoOn, always, positions_at_a_time
@@ -158,12 +158,16 @@ class TextTask:
         """
         ids = self._validation_lanes()[0]
         steps = min(_GRADIENT_STEPS, len(ids) - 2)
+        if steps < 1:
+            return {}
         rows = max(1, min(_EVALUATION_LANES, (len(ids) - 1) // (steps + 1)))
         pieces = ids[: rows * (steps + 1) + 1]
         inputs = self._tensor(pieces[:-1].reshape(rows, steps + 1))
         last = self._tensor(pieces[steps + 1 :: steps + 1])  # [B]
         self.model.eval()
-        logits, states = unrolled(partial(run, self.model), inputs, self.model.initial_state(rows))
+        with twice_differentiable():
+            first = self.model.initial_state(rows)
+            logits, states = unrolled(partial(run, self.model), inputs, first)
         loss = nn.functional.cross_entropy(logits[:, -1].float(), last, reduction="sum")
         axes = list(self._states.values())
         # the last state is handed on to no step that the loss depends on

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgernn.contract import BATCH, STEP
 from edgernn.models.cells.base import State
 from edgernn.models.family import RecurrentModel
-from edgernn.training.gradients import unrolled, vanishing
+from edgernn.training.gradients import twice_differentiable, unrolled, vanishing
 
 _STATE_BOUND, STATE_PENALTY = 3.0, 1e-2
 
@@ -47,7 +47,8 @@ class ChunkLoss(nn.Module):
         )
         step = partial(run, self.model)
         if self.vanishing_penalty:
-            logits, states = unrolled(step, tokens, state)
+            with twice_differentiable():
+                logits, states = unrolled(step, tokens, state)
             state = states[-1]
         else:
             logits, state = step(tokens, state)
@@ -59,7 +60,8 @@ class ChunkLoss(nn.Module):
         )
         objective = loss + self.state_penalty * excess.square().mean()
         if self.vanishing_penalty:
-            omega = vanishing(step, loss, tokens, states, self.rows_of)
+            with twice_differentiable():
+                omega = vanishing(step, loss, tokens, states, self.rows_of)
             objective = objective + self.vanishing_penalty * omega
         return objective, loss.detach(), tuple(tensor.detach().float() for tensor in state)
 

@@ -55,6 +55,13 @@ class TranslateObjective(Objective):
         exact = (pair[0] == pair[1]).all(1).sum().item()
         return {LOSS: (_nats(logits, wanted).item(), rows), EXACT: (exact, rows)}
 
+    def last_losses(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See ``Objective.last_losses``: of the end of each target."""
+        logits, wanted = self._forced(network, batch)
+        last = (wanted != PAD_ID).sum(1) - 1  # [N]
+        losses = nn.functional.cross_entropy(logits, wanted, reduction="none")  # [N, T - 1]
+        return losses.gather(1, last[:, None])[:, 0], last
+
     def sample(self, network: Network, examples: ExampleSet) -> str:
         """See ``Objective.sample``: the first validation source and what is written of it."""
         device = next(network.parameters()).device

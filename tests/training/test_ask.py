@@ -28,6 +28,7 @@ from edgernn.training.ask_examples import (
 )
 from edgernn.training.ask_network import AskModel, ask_network
 from edgernn.training.ask_objective import AskObjective, AskOptions
+from edgernn.training.gradients_file import GRADIENTS, read_gradients
 from edgernn.training.options import TrainOptions
 from edgernn.training.run_examples import train_examples
 from edgernn.training.schedule import Budget
@@ -186,9 +187,13 @@ def test_a_run_leaves_a_checkpoint_that_names_its_answers(own: Path, tmp_path: P
         AskKind(),
         AskData(source=str(own)),
         run,
-        options=TrainOptions(budget=budget, batch=4, evaluations=1, threads=1),
+        options=TrainOptions(
+            budget=budget, batch=4, evaluations=1, threads=1, gradients=True, vanishing_penalty=0.1
+        ),
         setup=AskSetup(model=SMALL, minimum_count=1),
     )
     loaded = checkpoint.load(run)
     assert loaded.model.labels == {"answers": ("0", "1", "blue", "red")}
     assert loaded.model.config.family == "answerer"
+    (measured,) = read_gradients(run / GRADIENTS)
+    assert "question_h" in measured["norms"]

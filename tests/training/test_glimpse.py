@@ -18,6 +18,7 @@ from edgernn.models.layered.network import Network
 from edgernn.training import glimpse_objective
 from edgernn.training.glimpse_network import GlimpseModel, glimpse_network
 from edgernn.training.glimpse_objective import GlimpseObjective, GlimpseOptions
+from edgernn.training.gradients_file import GRADIENTS, read_gradients
 
 _LOOKS, _SPREAD, _BATCH = 3, 0.2, 5
 
@@ -94,7 +95,8 @@ def test_a_run_on_pictures_of_ones_own_keeps_their_labels(tmp_path: Path) -> Non
     pictures = random.integers(0, 256, (40, 12, 9), np.uint8)
     names = np.array(["cat", "dog"] * 20)
     np.savez(tmp_path / "own.npz", pictures=pictures, labels=names)
-    _train(tmp_path / "run", "--data", str(tmp_path / "own.npz"))
+    gradients = ["--gradients", "--vanishing-penalty", "0.1"]
+    _train(tmp_path / "run", "--data", str(tmp_path / "own.npz"), *gradients)
     from edgernn.models.checkpoint import load
 
     loaded = load(tmp_path / "run")
@@ -104,6 +106,9 @@ def test_a_run_on_pictures_of_ones_own_keeps_their_labels(tmp_path: Path) -> Non
     assert loaded.evaluation is not None
     assert loaded.evaluation["location_noise"].shape == (4, 2, 2)
     assert not loaded.evaluation["location_noise"].any()
+    (*_, measured) = read_gradients(tmp_path / "run" / GRADIENTS)
+    assert list(measured["norms"]) == ["h"]  # no gradient goes through a place
+    assert np.shape(measured["norms"]["h"]) == (1, 1)
 
 
 def test_pictures_of_one_label_are_told(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from edgernn.cli.app import app
 from edgernn.models.layered.network import Network
+from edgernn.training.gradients_file import GRADIENTS, read_gradients
 from edgernn.training.paint_network import PaintModel, paint_network
 from edgernn.training.paint_objective import PaintObjective, PaintOptions
 
@@ -88,6 +89,7 @@ def test_strokes_train_by_the_command(tmp_path: Path) -> None:
 def test_a_run_on_digits_leaves_a_checkpoint_and_its_sample(tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ["train", "paint", "--out", str(out), "--steps", "2", "--threads", "1"]
+    arguments += ["--gradients", "--vanishing-penalty", "0.1"]
     small = ["--hidden", "8", "--inference", "8", "--batch", "8", "--picture-size", "8"]
     result = CliRunner().invoke(
         app, [*arguments, *small], catch_exceptions=False, standalone_mode=False
@@ -101,3 +103,6 @@ def test_a_run_on_digits_leaves_a_checkpoint_and_its_sample(tmp_path: Path) -> N
     assert not any(name.startswith("reader") for name, _ in loaded.model.named_parameters())
     assert loaded.evaluation is not None
     assert loaded.evaluation["noise"].shape[1:] == (8, 8)
+    (*_, measured) = read_gradients(out / GRADIENTS)
+    shapes = {name: np.shape(norms) for name, norms in measured["norms"].items()}
+    assert shapes == {"h": (7, 1), "c": (7, 1), "canvas": (7, 1)}

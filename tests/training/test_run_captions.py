@@ -31,6 +31,7 @@ from edgernn.models.captioner import Captioner
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.training import resume
 from edgernn.training.caption_corpus import CaptionData
+from edgernn.training.gradients_file import GRADIENTS, PLOT, read_gradients
 from edgernn.training.metrics import read_metrics
 from edgernn.training.options import TrainOptions
 from edgernn.training.progress import EvaluationReport, Silent, StepReport
@@ -76,7 +77,7 @@ def test_a_run_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     run = train_captions(
         CaptionData(),
         tmp_path / "run",
-        options=options(),
+        options=options(gradients=True),
         setup=setup(),
         reporter=listening,
         tell=told.append,
@@ -96,7 +97,10 @@ def test_a_run_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     assert loaded.tokenizer.kind == "caption"
     assert loaded.model.config.vocabulary == loaded.tokenizer.vocabulary_size
     assert all(report.sample == "" or report.sample.islower() for report in listening.heard)
-    others = (resume.RESUME_FILE, "metrics.jsonl", "loss.png", "pictures")
+    rows = read_gradients(tmp_path / "run" / GRADIENTS)
+    assert [row["step"] for row in rows] == [3, 6]
+    assert all(np.max(norms) > 0 for norms in rows[-1]["norms"].values())
+    others = (resume.RESUME_FILE, "metrics.jsonl", "loss.png", "pictures", GRADIENTS, PLOT)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(
         (
             checkpoint.CONFIG,

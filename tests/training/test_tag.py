@@ -13,6 +13,7 @@ from edgernn.contract import validated
 from edgernn.data.examples import ExampleSet
 from edgernn.errors import DataError, UsageError
 from edgernn.models import checkpoint
+from edgernn.training.gradients_file import GRADIENTS, read_gradients
 from edgernn.training.kinds import EXAMPLES, kind_of
 from edgernn.training.options import TrainOptions
 from edgernn.training.run_examples import train_examples
@@ -137,9 +138,15 @@ def test_a_run_learns_what_only_the_frame_before_tells(tmp_path: Path) -> None:
             "peak_rate": 0.02,
             "evaluations": 1,
             "threads": 1,
+            "gradients": True,
         }
     )
     setup = TagSetup(hidden=8, features=4)
     run = train_examples(TagKind(), data, tmp_path / "run", options=options, setup=setup)
     assert run.measured["accuracy"] > 0.97
+    (measured,) = read_gradients(run.folder / GRADIENTS)
+    assert all(np.shape(norms) == (4, 1) for norms in measured["norms"].values())
+    more = options.model_copy(update={"vanishing_penalty": 0.1})
+    with pytest.raises(UsageError, match="norm counts the statistics of what it sees"):
+        train_examples(TagKind(), data, tmp_path / "other", options=more, setup=setup)
     assert checkpoint.load(tmp_path / "run").model.config.labels == {"classes": ("dark", "bright")}

@@ -16,6 +16,7 @@ from edgernn.families.table import family_of
 from edgernn.models import checkpoint
 from edgernn.models.layered.network import Network
 from edgernn.models.translator import TranslatorShape
+from edgernn.training.gradients_file import GRADIENTS, read_gradients
 from edgernn.training.kinds import EXAMPLES, kind_of
 from edgernn.training.options import TrainOptions
 from edgernn.training.run_examples import train_examples
@@ -33,6 +34,7 @@ def options(steps: int) -> TrainOptions:
         peak_rate=1e-2,
         evaluations=1,
         threads=1,
+        gradients=True,
     )
 
 
@@ -60,6 +62,8 @@ def test_a_run_leaves_a_checkpoint_of_its_family(
     assert loaded.model.config.decoding(None).length == 6  # three characters, two marks, and room
     assert loaded.training["validation_loss"] < 5 * np.log(11)  # of guessing every character
     assert 0 <= loaded.training["exact"] <= 1
+    (measured,) = read_gradients(out / GRADIENTS)
+    assert np.shape(measured["norms"]["h"]) == (3, 1)  # from the end back over three characters
 
 
 def test_the_loss_is_of_every_character_and_what_is_measured_is_written_alone(
