@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from edgernn.contract import first_line
 from edgernn.errors import ContractError
 from edgernn.export.to_coreml.operators import teach_coremltools
+from edgernn.export.to_coreml.recurrent import refuse_kept_whole
 from edgernn.export.to_coreml.weights import compression
 from edgernn.formats.coreml import COREML
 from edgernn.sessions.quiet import quiet
@@ -59,6 +60,7 @@ def convert(
                 pass_pipeline=_passes(),
                 **types,
             )
+            refuse_kept_whole(program, precision)
             package = ct.convert(
                 program,
                 convert_to="mlprogram",

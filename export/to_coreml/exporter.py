@@ -2,8 +2,9 @@
 as MLState.
 
 The step face is used for every cell: it converts to ``linear``, ``sigmoid`` and ``tanh``, which the
-Neural Engine takes; torch's recurrent layers become operators that it does not take (LSTM) or loops
-of ninety operators (GRU). A file takes one row and one step a call. Conversion runs on any machine;
+Neural Engine takes; torch's recurrent layers would become operators that it does not take (LSTM) or
+loops of ninety operators (GRU), so those over a fixed sequence are written out, too
+(``recurrent``). A file takes one row and one step a call. Conversion runs on any machine;
 prediction needs macOS or iOS.
 
 In 8 and 4 bits the matrices alone are compressed (``weights``): products and states are

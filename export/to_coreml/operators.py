@@ -1,5 +1,5 @@
-"""The operators that torch's own cells are made of and coremltools does not know; see
-``findings/torch-cells-to-core-ml.sh``.
+"""The operators that coremltools is told how to convert: what torch's own cells are made of, which
+it does not know (``findings/torch-cells-to-core-ml.sh``), and torch's layers over a sequence.
 """
 
 from __future__ import annotations
@@ -7,14 +7,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from edgernn.export.to_coreml.recurrent import ADVANCE, unrolled
 from edgernn.models.family import OperatorSet
 
 
 def teach_coremltools() -> None:
-    """Tell coremltools how ``aten::unsafe_chunk`` is converted: as ``nn.LSTMCell`` and
-    ``nn.GRUCell`` cut their gates.
+    """Tell coremltools how ``aten::unsafe_chunk`` is converted, as ``nn.LSTMCell`` and
+    ``nn.GRUCell`` cut their gates; and each recurrent layer, see ``recurrent``.
     """
     from coremltools.converters.mil import Builder, register_torch_op
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
     def unsafe_chunk(context: Any, node: Any) -> None:
         x, count, axis = (context[name] for name in node.inputs)
@@ -26,6 +28,8 @@ def teach_coremltools() -> None:
         context.add(parts, torch_name=node.name)
 
     register_torch_op(unsafe_chunk, override=True)
+    for kind in ADVANCE:
+        register_torch_op(unrolled(kind, _TORCH_OPS_REGISTRY.get_func(kind)), override=True)
 
 
 def _has(kind: str) -> bool:

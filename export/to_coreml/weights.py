@@ -14,6 +14,7 @@ them is compressed, whatever its width. Biases stay float16: they are small.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import log2, prod
@@ -53,6 +54,9 @@ _ADDED = (
     "_palettized",
     "_to_fp16",
 )  # by coremltools to a constant's name, the last first
+# a matrix of torch's layer over a sequence, by layer and direction
+_OVER_TIME = re.compile(r"(.+)_weight_(ih|hh|hr)_(l\d+(?:_reverse)?)")
+_PARTS = {"ih": "from_input", "hh": "from_hidden", "hr": "projection"}
 _DTYPES = {types.fp16: "float16", types.fp32: "float32"}
 
 
@@ -255,6 +259,9 @@ def _stored(operation: Any, known: dict[str, str]) -> StoredWeight:
 def _layer(name: str, known: dict[str, str]) -> str:
     for added in _ADDED:
         name = name.removesuffix(added)
+    if over_time := _OVER_TIME.fullmatch(name):
+        own, part, place = over_time.groups()
+        return f"{_layer(f'{own}_weight', known)}.{place}.{_PARTS[part]}"
     return next(
         (layer for end, layer in reversed(known.items()) if f"_{name}".endswith(f"_{end}")), name
     )
