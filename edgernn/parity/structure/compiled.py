@@ -13,6 +13,7 @@ from edgernn.bundle.stored_weights import StoredWeight
 from edgernn.contract import FileContract
 from edgernn.formats.c import ACTIVATIONS
 from edgernn.parity.structure.onnx_rules import follow
+from edgernn.parity.structure.places import fixed_lengths
 from edgernn.parity.structure.reading import StructureReader
 from edgernn.parity.structure.sizes import TextError
 from edgernn.parity.structure.stored_onnx import weight_table
@@ -31,7 +32,7 @@ class CompiledStructure(StructureReader):
 
     def prove(self, file_contract: FileContract) -> str:
         """See ``StructureReader.prove``."""
-        count = follow(self._graph, file_contract.interface())
+        count = follow(self._graph, file_contract.interface(), fixed_lengths(file_contract))
         if self._other is not None:
             raise TextError(self._other.words, claimed=self._other.claimed)
         return (

@@ -11,6 +11,7 @@ from edgernn.parity.structure.sizes import SizeError, Value, dim, known
 from edgernn.sessions.ort.graph import OnnxNode, OnnxTensor
 
 _FEW = 64  # constants of more elements are weights, never shapes
+_FEW_PLACES = 4096  # of whole numbers, which are no weights
 
 
 class Call:
@@ -49,9 +50,7 @@ class Call:
 
 def constant(tensor: OnnxTensor) -> Value:
     """Return what is known of a constant: its elements where they are few, else its shape."""
-    dims = tuple(map(dim, tensor.shape))
-    return (
-        known(tensor.values().astype(object))
-        if np.prod(tensor.shape, dtype=float) <= _FEW
-        else Value(dims)
-    )
+    few = _FEW_PLACES if tensor.dtype == "int64" else _FEW
+    if np.prod(tensor.shape, dtype=float) <= few:
+        return known(tensor.values().astype(object))
+    return Value(tuple(map(dim, tensor.shape)))

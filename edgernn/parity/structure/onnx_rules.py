@@ -8,7 +8,7 @@ not known, and then nothing is proved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from edgernn.contract import TIME, next_name
@@ -46,8 +46,9 @@ _MOVES = frozenset(
 )
 
 
-def follow(graph: OnnxGraph, interface: Interface) -> int:
-    """Follow every operator of ``graph``; return how many there are.
+def follow(graph: OnnxGraph, interface: Interface, lengths: Collection[str] = ()) -> int:
+    """Follow every operator of ``graph``; return how many there are. ``lengths`` are those of
+    ``places.fixed_lengths``.
 
     Raises:
         SizeError: something depends on a size, branches, draws or mixes; or an output has another
@@ -55,7 +56,10 @@ def follow(graph: OnnxGraph, interface: Interface) -> int:
         UnknownError: an operator is not known.
     """
     values: dict[str, Value] = {name: constant(tensor) for name, tensor in graph.constants.items()}
-    values |= {tensor.name: input_of(tensor, interface) for tensor in interface.inputs}
+    values |= {
+        tensor.name: input_of(tensor, interface, fixed=tensor.name in lengths)
+        for tensor in interface.inputs
+    }
     for node in graph.nodes:  # first, for these say most
         if node.op in REFUSED:
             raise SizeError(f"{node.op} ({node.name or node.outputs[0]}) {REFUSED[node.op]}")
@@ -104,11 +108,14 @@ def is_known(op: str) -> bool:
     return op in TABLE
 
 
-def input_of(tensor: FileTensor, interface: Interface) -> Value:
-    """Return what is known of an input; it is a state where an output is named after it."""
+def input_of(tensor: FileTensor, interface: Interface, *, fixed: bool = False) -> Value:
+    """Return what is known of an input; it is a state where an output is named after it. ``fixed``
+    is for ``places.mark_ids``.
+    """
     is_state = next_name(tensor.name) in {output.name for output in interface.outputs}
     dims = tuple(map(dim, tensor.shape or ()))
-    return places.mark_ids(rules.input_value(tensor.name, dims, is_state=is_state), tensor.dtype)
+    value = rules.input_value(tensor.name, dims, is_state=is_state)
+    return places.mark_ids(value, tensor.dtype, fixed=fixed)
 
 
 def check_outputs(found: Mapping[str, Value], interface: Interface) -> None:

@@ -4,13 +4,14 @@ along it: a rule for each word of ``RULES``; see ``places``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from edgernn.contract import BATCH
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.sizes import (
+    ONE,
     Dim,
     Meaning,
     Size,
@@ -22,6 +23,7 @@ from edgernn.parity.structure.sizes import (
     is_open,
     joined,
     show,
+    size_of,
 )
 
 IDS, _TRUTH = "ids", "a mask of ids"
@@ -68,22 +70,59 @@ def _made(values: Values, meaning: Meaning) -> Value:
     return Value(broadcast([v.dims for v in values if v is not None]), meaning=meaning)
 
 
+def _placed(values: Values) -> Values:
+    """Return the values of an operator, with a constant that counts up along the last axis, as long
+    as the length of another's ids, marked as the places along it; an open length has no constant.
+    """
+    lengths = {v.meaning.axis for v in values if v is not None and v.meaning is not None}
+    return [_place_of(value, lengths) for value in values]
+
+
+def _place_of(value: Value | None, lengths: Collection[Dim]) -> Value | None:
+    if value is None or value.meaning is not None or value.known is None or not value.rank:
+        return value
+    length = value.dims[-1]
+    counts_up = [*value.known.ravel()] == [*range(value.known.size)]
+    if length == ONE or length not in lengths or (value.known.size,) != length or not counts_up:
+        return value
+    return replace(value, meaning=Meaning(PLACE, length))
+
+
+def _rows_from(start: Value | None, place: Value | None) -> Dim | None:
+    """Return the size of all rows together where ``start`` is where each begins, of places
+    ``place`` within one; None where it is not.
+    """
+    if start is None or place is None or place.meaning is None:
+        return None
+    length = place.meaning.axis
+    if start.meaning == Meaning(_START, length):
+        return joined((ROWS, length))
+    size = size_of(length)
+    if start.known is None or isinstance(size, Size) or start.rank != 2 or start.dims[1] != ONE:
+        return None
+    begins = [*start.known.ravel()] == [row * size for row in range(start.known.size)]
+    return joined((start.dims[0], length)) if begins and place.dims[0] == start.dims[0] else None
+
+
 def _padding(values: Values, what: str, axes: Sequence[int]) -> Value | None:
     """Ids that are compared with 0, as is or is not."""
     for ids, other in (values, values[::-1]):
         if _kind(ids) == IDS and _number(other) == 0:
-            return _made(values, Meaning(_TRUTH))
+            assert ids is not None
+            assert ids.meaning is not None
+            return _made(values, Meaning(_TRUTH, ids.meaning.axis))
     return None
 
 
 def _masks(values: Values, what: str, axes: Sequence[int]) -> Value | None:
-    if all(_kind(value) in _MASKS for value in values):
-        return _made(values, Meaning(_TRUTH))
+    meant = [value.meaning for value in values if value is not None and value.meaning is not None]
+    if len(meant) == len(values) and all(meaning.kind in _MASKS for meaning in meant):
+        return _made(values, Meaning(_TRUTH, meant[0].axis))
     return None
 
 
 def _below(values: Values, what: str, axes: Sequence[int]) -> Value | None:
-    left, right = values[0], values[1]
+    left, right = _placed(values)
     for place, other in ((left, right), (right, left)):
         if _kind(place) in {PLACE, _INSIDE} and _number(other) is not None:
             raise SizeError(f"{what} compares places along an axis with {_number(other)}")
@@ -95,7 +134,7 @@ def _below(values: Values, what: str, axes: Sequence[int]) -> Value | None:
 
 def _minus(values: Values, what: str, axes: Sequence[int]) -> Value | None:
     left, number = values[0], _number(values[1])
-    a, b = (value.meaning if value else None for value in values[:2])
+    a, b = (value.meaning if value else None for value in _placed(values[:2]))
     if left is None or a is None or a.kind != _COUNT:
         return None
     if isinstance(number, int | float) and number == int(number):
@@ -116,7 +155,7 @@ def _at_least(values: Values, what: str, axes: Sequence[int]) -> Value | None:
 
 
 def _choose(values: Values, what: str, axes: Sequence[int]) -> Value | None:
-    condition, left, right = values
+    condition, left, right = _placed(values)
     if condition is None or _kind(condition) not in _MASKS or left is None or right is None:
         return None
     if (a := left.meaning) is not None and (b := right.meaning) is not None:
@@ -151,13 +190,10 @@ def _times(values: Values, what: str, axes: Sequence[int]) -> Value | None:
 
 def _plus(values: Values, what: str, axes: Sequence[int]) -> Value | None:
     for start, place in ((values[0], values[1]), (values[1], values[0])):
-        if _kind(start) == _START and _kind(place) in {PLACE, _INSIDE}:
-            assert start is not None
-            assert start.meaning is not None
-            assert place is not None
-            assert place.meaning is not None
-            if place.meaning.axis == start.meaning.axis:
-                return _made(values, Meaning(_FLAT, place.meaning.axis))
+        if _kind(place) not in {PLACE, _INSIDE}:
+            continue
+        if (rows := _rows_from(start, place)) is not None:
+            return _made(values, Meaning(_FLAT, rows))
     return None
 
 
@@ -167,8 +203,9 @@ def _sum(values: Values, what: str, axes: Sequence[int]) -> Value | None:
     if value is None or _kind(value) not in _MASKS or len(axes) != 2:
         return None
     axis = value.axis(axes[0])
-    own = value.dims[axis]
-    if not encodes(own):
+    own, meaning = value.dims[axis], value.meaning
+    fixed = meaning is not None and own == meaning.axis != ONE and axis == value.rank - 1
+    if not encodes(own) and not fixed:
         return None
     kept = [(), *value.dims[axis + 1 :]] if axes[1] else value.dims[axis + 1 :]
     return Value((*value.dims[:axis], *kept), meaning=Meaning(_COUNT, own))
@@ -180,10 +217,10 @@ def _take(values: Values, what: str, axes: Sequence[int]) -> Value | None:
     if value is None or index is None or index.meaning is None or index.meaning.kind != _FLAT:
         return None
     axis = value.axis(axes[0])
-    if value.dims[axis] != joined((ROWS, index.meaning.axis)):
+    if value.dims[axis] != index.meaning.axis:
         raise SizeError(
-            f"{what} takes along the axis {show(value.dims[axis])} by places of rows of "
-            f"{show(index.meaning.axis)}"
+            f"{what} takes along the axis {show(value.dims[axis])} by places within rows of "
+            f"{show(index.meaning.axis)} together"
         )
     return Value((*value.dims[:axis], *index.dims, *value.dims[axis + 1 :]))
 

@@ -10,6 +10,9 @@ compared with, or multiplied by, a number is right at one size alone.
 Along such an axis a softmax may meet, and a sum by the weights that it gives; no other sum may, for
 a sum of ones counts.
 
+A file of one fixed length holds the places along it as a constant, ``0 … S-1``, and where rows
+start as another: they mean the same there. Of sums along such an axis nothing is left to prove.
+
 What each operator makes of them stands in ``place_rules``.
 """
 
@@ -19,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from edgernn.contract import FileContract
 from edgernn.parity.structure.place_rules import (
     IDS,
     PLACE,
@@ -29,15 +33,30 @@ from edgernn.parity.structure.place_rules import (
     encodes,
     refuse,
 )
-from edgernn.parity.structure.sizes import Meaning, Size, SizeError, UnknownError, Value
+from edgernn.parity.structure.sizes import ONE, Meaning, Size, SizeError, UnknownError, Value
 
 MOVES, SHAPE = "moves", "shape"  # the words of operators that move elements, and read sizes
 
 
-def mark_ids(value: Value, dtype: str | None) -> Value:
-    """Return an input, marked where it is ids along an axis that encode chooses."""
-    chosen = dtype == "int64" and not value.is_state and any(map(encodes, value.dims))
-    return replace(value, meaning=Meaning(IDS)) if chosen else value
+def mark_ids(value: Value, dtype: str | None, *, fixed: bool = False) -> Value:
+    """Return an input, marked where it is ids along an axis that encode chooses; ``fixed`` where
+    the file takes one size of it, its last axis.
+    """
+    if dtype != "int64" or value.is_state:
+        return value
+    if fixed and value.dims[-1] != ONE:
+        return replace(value, meaning=Meaning(IDS, value.dims[-1]))
+    return replace(value, meaning=Meaning(IDS)) if any(map(encodes, value.dims)) else value
+
+
+def fixed_lengths(file_contract: FileContract) -> frozenset[str]:
+    """Return the inputs whose last axis has one size in the file and any in the contract."""
+    chosen = {*file_contract.contract.open_axes}
+    return frozenset(
+        tensor.name
+        for tensor in file_contract.spec.inputs
+        if tensor.axes and tensor.axes[-1] in chosen and file_contract.axis_size(tensor.axes[-1])
+    )
 
 
 def count_up(end: int | Size, what: str) -> Value:

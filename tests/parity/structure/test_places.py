@@ -4,6 +4,7 @@ row pass, what is right at one size alone does not.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,13 @@ class CountedNarrow(LastOfEach):
         return (self.start(source) + last).flatten()
 
 
+class FromAnotherRow(LastOfEach):
+    """Rows of another length than they have."""
+
+    def start(self, source: Tensor) -> Tensor:
+        return torch.arange(source.shape[0]).unsqueeze(1) * 5 + 1
+
+
 HONEST = (Masked, Chosen, LastOfEach, Attended)
 WRONG = {
     FrozenLength: (SizeError, "compares places along an axis with 7"),
@@ -161,9 +169,18 @@ WRONG = {
 }
 
 
-def prove(kind: type[Reading], form: str, folder: Path) -> int:
+WRONG_AT_ONE_LENGTH = {
+    PlaceBeforeTheFirst: (UnknownError, "takes a count of ids along the axis 6 as data"),
+    PlaceAfterTheLast: WRONG[PlaceAfterTheLast],
+    AnotherId: WRONG[AnotherId],
+    CountAsData: (UnknownError, "takes a count of ids along the axis 6 as data"),
+    FromAnotherRow: (UnknownError, "takes places within a row"),
+}
+
+
+def prove(kind: type[Reading], form: str, folder: Path, rows: int = 2) -> int:
     """Write a graph of ``kind`` and follow it; return how many operators it has."""
-    network, source = kind().eval(), torch.randint(1, 9, (2, 6))
+    network, source = kind().eval(), torch.randint(1, 9, (rows, 6))
     source[:, -1] = 0
     interface = Interface((IDS,), (kind.out,))
     if form == "torchscript":
@@ -172,17 +189,26 @@ def prove(kind: type[Reading], form: str, folder: Path) -> int:
         module, _ = load_unread(path)
         graph = next(graph for name, graph in method_graphs(module) if name == "forward")
         return follow_script(module, graph, interface)
-    path = folder / "graph.onnx"
+    path, fixed = folder / "graph.onnx", form == "one length"
     torch.onnx.export(
         network,
         (source,),
         str(path),
         input_names=["source"],
         output_names=["y"],
-        dynamic_axes={"source": {0: "batch", 1: "source"}},
+        dynamic_axes=None if fixed else {"source": {0: "batch", 1: "source"}},
         dynamo=False,
         opset_version=17,
     )
+    if fixed:
+        sizes = {"batch": rows, "source": 6}
+        shapes = [
+            tuple(sizes.get(str(size), size) for size in t.shape or ()) for t in (IDS, kind.out)
+        ]
+        given, made = (
+            replace(t, shape=own) for t, own in zip((IDS, kind.out), shapes, strict=True)
+        )
+        return follow_onnx(refuse_foreign(path).graph, Interface((given,), (made,)), {"source"})
     return follow_onnx(refuse_foreign(path).graph, interface)
 
 
@@ -204,3 +230,21 @@ def test_what_is_right_at_some_sizes_alone_is_not(
     error, says = WRONG[kind]
     with pytest.raises(error, match=says):
         prove(kind, form, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("kind", HONEST)
+def test_those_of_one_length_are_followed(kind: type[Reading], rows: int, tmp_path: Path) -> None:
+    assert prove(kind, "one length", tmp_path, rows) > 1
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("kind", WRONG_AT_ONE_LENGTH)
+def test_what_decides_by_ids_at_one_length_is_not(
+    kind: type[Reading], rows: int, tmp_path: Path
+) -> None:
+    error, says = WRONG_AT_ONE_LENGTH[kind]
+    with pytest.raises(error, match=says):
+        prove(kind, "one length", tmp_path, rows)
