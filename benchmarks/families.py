@@ -44,6 +44,9 @@ ROWS = {
         "classifier, generated sensor events", 2, "_family_classifier:sensor_events"
     ),
     "answerer": Row("answerer, questions about drawn scenes", 4, "_family_answerer:scenes"),
+    "answerer-one-vector": Row(
+        "answerer, one vector of the picture", 4, "_family_answerer:one_vector"
+    ),
     "tagger": Row("tagger, drawn clips", 4, "_family_tagger:clips"),
     "tagger-words": Row("tagger, generated sentences", 1, "_family_tagger:sentences"),
     "translator": Row("translator, numbers and dates", 4, "_family_translator:attention"),

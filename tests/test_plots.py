@@ -107,6 +107,11 @@ def test_the_region_looked_at_most_is_in_full_light_however_little_it_got(
     assert panel[..., 0].max() == pytest.approx(GREY, abs=3)
 
 
+def test_where_nothing_was_looked_at_all_is_in_the_shade(draw: Callable[..., np.ndarray]) -> None:
+    _, panel = panels(draw(["dot"], attention=np.zeros((1, 16))))
+    assert panel[3:-3, 3:-3].max() < GREY / 2
+
+
 @pytest.mark.parametrize("words", [SHORT, LONG, ("x" * 60,)], ids=["short", "long", "endless"])
 @pytest.mark.parametrize("size", [(64, 64), (200, 50)], ids=str)
 def test_words_stand_above_their_panels_and_never_touch(

@@ -227,3 +227,9 @@ def test_coordinates_are_no_weights(compact: ImageEncoder) -> None:
         "running_var",
         "num_batches_tracked",
     }
+
+
+def test_small_is_compact_with_fewer_channels(compact: ImageEncoder) -> None:
+    small = image_encoder("small", 32)
+    assert (small.near, small.width, small.grid) == (16 + 2, 16 + 2 + 24, compact.grid)
+    assert small(torch.zeros(1, 3, 32, 32)).shape == (1, 42, 4, 4)
