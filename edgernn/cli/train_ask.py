@@ -47,7 +47,9 @@ def ask(
     ] = "small",
     image_size: Annotated[
         int | None,
-        _model(help="Pixels, a multiple of 8, of ResNets 32; default 64, ResNets 224."),
+        _model(
+            help="Side of the pictures, pixels: a multiple of 8 (ResNets 32); default 64 (224)."
+        ),
     ] = None,
     embedding: Annotated[int, _model(help="Width of a word's vector.")] = 32,
     joint: Annotated[int, _model(help="Width of what is joined, without attention.")] = 128,

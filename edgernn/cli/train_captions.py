@@ -80,7 +80,10 @@ def captions(
         Path | None, _model(help="Weights for the encoder: .safetensors or .pth.")
     ] = None,
     image_size: Annotated[
-        int | None, _model(help="Side of the pictures, pixels; default 64, ResNets 224.")
+        int | None,
+        _model(
+            help="Side of the pictures, pixels: a multiple of 8 (ResNets 32); default 64 (224)."
+        ),
     ] = None,
     embedding: Annotated[int, _model(help="Width of a word's vector.")] = 128,
     keys: Annotated[int, _model(help="Width of attention's keys.")] = 64,
