@@ -1,7 +1,8 @@
 """Image encoders: a normalised picture ``[B, 3, S, S]`` to a grid of region vectors ``[B, F, G,
 G]``.
 
-``compact`` is trained from scratch on small pictures, and so is ``small``, which is narrower. The
+``compact`` is trained from scratch on small pictures, and so is ``small``, which is narrower and
+sees forms in grey. The
 ResNets (He et al. 2016, https://arxiv.org/abs/1512.03385) name their parameters as torchvision
 does, so that its weight files load; what comes after the last feature map is cut off.
 """
@@ -9,7 +10,6 @@ does, so that its weight files load; what comes after the last feature map is cu
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -88,10 +88,13 @@ class CompactEncoder(ImageEncoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode ``x [B, 3, S, S]`` to ``[B, F, S/8, S/8]``."""
-        x = self.patches(x)  # [B, patch, S/4, S/4]
-        where = self.get_buffer("where").to(x.dtype).expand(x.shape[0], -1, -1, -1)
-        x = torch.cat((x, where), 1)
+        x = self.placed(self.patches(x))
         return torch.cat((nn.functional.avg_pool2d(x, 2), self.body(x)), 1)
+
+    def placed(self, x: Tensor) -> Tensor:
+        """Return patches ``[B, patch, S/4, S/4]`` with their coordinates as two more channels."""
+        where = self.get_buffer("where").to(x.dtype).expand(x.shape[0], -1, -1, -1)
+        return torch.cat((x, where), 1)
 
 
 def _nearest(size: int, stride: int) -> str:
@@ -104,6 +107,25 @@ def _convolution(inputs: int, outputs: int, *, size: int, stride: int = 1) -> nn
     padding = size // 2 if stride == 1 else 0
     layer = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class SmallEncoder(CompactEncoder):
+    """The layers of ``compact``, of fewer channels; what the later ones see is grey, the mean of
+    the three colours in patches of its own.
+
+    A form is so learned from things of all colours at once, also for a colour in which it was never
+    seen; the near features have the colours.
+    """
+
+    def __init__(self, image_size: int) -> None:
+        super().__init__(image_size, patch=16, deep=24)
+        self.tones = _convolution(1, 16, size=4, stride=4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See ``CompactEncoder.forward``."""
+        colours, tones = self.placed(self.patches(x)), self.tones(x.mean(1, keepdim=True))
+        near = nn.functional.avg_pool2d(colours, 2)
+        return torch.cat((near, self.body(self.placed(tones))), 1)
 
 
 class _Block(nn.Module):
@@ -197,7 +219,7 @@ class ResNet(ImageEncoder):
 
 ENCODERS: dict[str, Callable[[int], ImageEncoder]] = {  # name → builder, given the image size
     "compact": CompactEncoder,
-    "small": partial(CompactEncoder, patch=16, deep=24),
+    "small": SmallEncoder,
     "resnet18": lambda size: ResNet(size, BasicBlock, (2, 2, 2, 2)),
     "resnet34": lambda size: ResNet(size, BasicBlock, (3, 4, 6, 3)),
     "resnet50": lambda size: ResNet(size, Bottleneck, (3, 4, 6, 3)),

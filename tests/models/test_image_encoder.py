@@ -229,7 +229,12 @@ def test_coordinates_are_no_weights(compact: ImageEncoder) -> None:
     }
 
 
-def test_small_is_compact_with_fewer_channels(compact: ImageEncoder) -> None:
-    small = image_encoder("small", 32)
-    assert (small.near, small.width, small.grid) == (16 + 2, 16 + 2 + 24, compact.grid)
-    assert small(torch.zeros(1, 3, 32, 32)).shape == (1, 42, 4, 4)
+def test_what_small_sees_of_forms_is_the_same_in_all_colours() -> None:
+    torch.manual_seed(3)
+    small = image_encoder("small", 32).eval()
+    assert (small.near, small.width, small.grid) == (16 + 2, 16 + 2 + 24, 4)
+    x = torch.randn(1, 3, 32, 32)
+    found, turned = small(x)[0], small(x[:, [1, 2, 0]])[0]  # [42, 4, 4]
+    assert torch.allclose(found[small.near :], turned[small.near :], atol=1e-6)
+    assert not torch.allclose(found[: small.near - 2], turned[: small.near - 2], atol=1e-2)
+    assert found[small.near :].std() > 1e-3
