@@ -7,6 +7,7 @@ has time a call is one step.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,12 +37,14 @@ class Feed:
     state: State
 
 
-def random_feed(session: Session, *, batch: int, steps: int, seed: int) -> Feed:
+def random_feed(
+    session: Session, *, batch: int, steps: int, seed: int, sizes: Mapping[str, int] | None = None
+) -> Feed:
     """Return a random feed for the graph of ``session``: every tensor and row its own values, the
-    same for a seed, and open axes of one size throughout.
+    same for a seed, and open axes of one size throughout, one of ``sizes`` where they are given.
     """
     contract = session.contract
-    sizes = open_sizes(session.file_contract, seed=seed)
+    sizes = {**(open_sizes(session.file_contract, seed=seed) if sizes is None else sizes)}
     if session.spec.once:
         time = session.file_contract.axis_size(TIME) or contract.step_frames * (2 + seed % 5)
         graph, sizes = session.spec, {**sizes, TIME: time}

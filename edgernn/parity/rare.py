@@ -22,6 +22,7 @@ from edgernn.parity.feed import Feed, fixed_rows, fixed_steps, random_feed, wide
 from edgernn.parity.reordered import Reordered, parts_as_far
 from edgernn.parity.rollout import called
 from edgernn.sessions.base import Session
+from edgernn.sessions.draw import open_sizes
 
 MOST_IDS = 8192  # of a larger vocabulary so many are drawn, the first and the last among them
 _MOST_CALLS, _ROWS = 256, 256
@@ -142,9 +143,13 @@ def _calls(session: Session, seed: int) -> Iterator[_Call]:
         every = [
             (kind, block) for kind, block in zip(itertools.cycle(_STATES), blocks, strict=False)
         ]
+    # rows from one kind of state are put together, so an open axis has one size in all of them
+    sizes = {
+        kind: open_sizes(session.file_contract, seed=number) for number, kind in enumerate(_STATES)
+    }
     for number, (kind, block) in enumerate(every):
         random = np.random.default_rng((seed, number))
-        feed = random_feed(session, batch=rows, steps=steps, seed=number)
+        feed = random_feed(session, batch=rows, steps=steps, seed=number, sizes=sizes[kind])
         ids = None if block is None else block.reshape(rows, steps)
         inputs = feed.inputs | ({} if ids is None else _fed(session, feed, ids))
         state = {name: _at(kind, random, like) for name, like in feed.state.items()}

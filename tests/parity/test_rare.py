@@ -138,3 +138,15 @@ def test_a_wrong_file_of_one_row_and_few_ids_is_found(seed: int) -> None:
 
     found = probe(FakeSession(one), Other(one), limit=INT4, seed=seed)
     assert not found.is_right
+
+
+def test_a_file_of_one_row_may_have_an_axis_of_any_size() -> None:
+    """A translator's: where it looked is as long as its source."""
+    pytest.importorskip("torch")
+    from edgernn.models.translator import TranslatorShape, translator_config
+
+    shape = TranslatorShape(hidden=4, encoder=2, embedding=3)
+    made = translator_config(shape, 40).contract()
+    one = FileContract(contract=made, narrowing=Narrowing(axes={"batch": 1, "time": 1}))
+    found = probe(FakeSession(one), FakeSession(one), limit=INT4, seed=1)
+    assert found.is_right and found.ids == 40
