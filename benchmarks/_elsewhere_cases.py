@@ -18,6 +18,7 @@ import onnx
 import onnxruntime
 import torch
 from _coverage_networks import NETWORKS as CASES
+from _faulty_stacks import described_checkpoint
 
 from edgernn.bundle import Bundle
 from edgernn.data.text.tokenizer import Tokenizer
@@ -37,6 +38,12 @@ NETWORKS = (
     "peephole", "layer norm", "int64 state", "causal convolution", "strides", "latency",
     "attention over a window",
 )  # fmt: skip
+STACKS: dict[str, dict[str, Any]] = {  # of edgernn's own: language models as those of a cell
+    "residual stack": {"cell": "lstm", "layers": 4, "between": "residual"},
+    "highway stack": {"cell": "gru", "layers": 4, "between": "highway"},
+}
+DESCRIBED = {"ConvLSTM": "frames", "dilated convolutions": "causal_convolution"}
+OTHERS = (*STACKS, *DESCRIBED, *NETWORKS)  # than cells
 _DTYPES = {1: "float32", 7: "int64", 10: "float16", 11: "float64"}
 _ANY_LOSS = ReducedOptions(
     budget=Budget(perplexity="1000000000%")
@@ -78,12 +85,14 @@ def read_case(folder: Path) -> Case:
 
 
 def network(cell: str) -> LanguageModel:
-    """Return the untrained model of a cell: two layers, no bias zero, and gains and rectified
-    layers small enough that what one step rounds does not grow over the next ones.
+    """Return the untrained model of a cell, two layers, or of a row of ``STACKS``: no bias zero,
+    and gains and rectified layers small enough that what one step rounds does not grow over the
+    next ones.
     """
     torch.manual_seed(0)
     size = len(CHARACTERS)
-    model = LanguageModel(LanguageConfig(vocabulary=size, cell=cell, embedding=WIDTH, hidden=WIDTH))
+    shape = STACKS.get(cell, {"cell": cell})
+    model = LanguageModel(LanguageConfig(vocabulary=size, embedding=WIDTH, hidden=WIDTH, **shape))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 1:
@@ -114,7 +123,7 @@ def _exported(name: str, out: Path) -> dict[str, Path]:
 
 def _wishes(name: str) -> dict[str, dict[str, Any]]:
     """Return column → what export is asked for."""
-    if name in NETWORKS:
+    if name in (*NETWORKS, *DESCRIBED):
         return {"float32": {}}
     asked: dict[str, dict[str, Any]] = {
         precision: {"precision": precision} for precision in ("float32", "float16", "int8", "int4")
@@ -131,6 +140,9 @@ def _bundle(name: str, out: Path, wishes: dict[str, Any]) -> Bundle:
     """Export a cell's language model, or a network, to ONNX alone."""
     if name in NETWORKS:
         return CASES[name].export(out, "onnx", "float32", steps=8)
+    if name in DESCRIBED:
+        made = described_checkpoint(name=DESCRIBED[name])
+        return export_bundle(made, out, to=["onnx"], precision="float32", steps=8)
     tokenizer = Tokenizer.build([CHARACTERS], "char")
     held_out = {"tokens": np.random.default_rng(0).integers(0, len(CHARACTERS), 2000)}
     made = Checkpoint(network(name), tokenizer, {}, held_out)

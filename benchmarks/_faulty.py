@@ -140,6 +140,7 @@ RECIPES = {
     "highway": Recipe({"cell": "gru", "layers": 3, "between": "highway"}),
     "conv_lstm": Recipe({"name": "conv_lstm"}, kind="described"),
     "causal_convolution": Recipe({"name": "causal_convolution"}, kind="described"),
+    "labelled": Recipe({"name": "labelled"}, kind="described"),
     **{
         f"c {weights}": Recipe(
             {"cell": "lstm", "hidden": 16, "weights": weights},

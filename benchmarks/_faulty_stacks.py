@@ -21,11 +21,27 @@ _NETWORKS: dict[str, dict[str, Any]] = {
         ],
         "outputs": {"y": "rnn"},
     },
+    "frames": {
+        "inputs": [_FRAMES],
+        "sizes": {"height": 8, "width": 8, "channels": 3},
+        "layers": [("rnn", "conv_lstm", "frames", {"width": 16})],
+        "outputs": {"y": "rnn"},
+    },
     "causal_convolution": {
         "inputs": [{"name": "x", "axes": ["batch", "time", "width"]}],
         "sizes": {"width": 5},
         "layers": [("tcn", "causal_convolution", "x", {"hidden": 8, "layers": 3})],
         "outputs": {"y": "tcn"},
+    },
+    "labelled": {
+        "inputs": [{"name": "x", "axes": ["batch", "time", "width"]}],
+        "sizes": {"width": 5, "classes": 3},
+        "layers": [
+            ("rnn", "recurrent", "x", {"cell": "gru", "hidden": 8}),
+            ("head", "linear", "rnn", {"width": "classes"}),
+        ],
+        "outputs": {"logits": "head"},
+        "labels": {"classes": ["cold", "mild", "hot"]},
     },
 }
 

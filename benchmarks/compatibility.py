@@ -24,7 +24,7 @@ from typing import Any
 import onnxruntime
 import torch
 from _elsewhere import Runtime, runtimes
-from _elsewhere_cases import NETWORKS, Case, make_cases
+from _elsewhere_cases import OTHERS, Case, make_cases
 from _elsewhere_install import InstallError, environment
 from _elsewhere_page import advised, dumps, page, verdict_of
 from _elsewhere_run import run
@@ -47,7 +47,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(asked.environments or Path(scratch) / "environments")
-        names = asked.cell or [*CELLS, *NETWORKS]
+        names = asked.cell or [*CELLS, *OTHERS]
         cases = make_cases(names, Path(asked.cases or Path(scratch) / "cases"))
         about = _about(cases)
         for runtime, row in rows.items():
@@ -108,7 +108,7 @@ def _write(about: dict[str, Any], found: dict[str, Any], rows: Iterable[Runtime]
 
 def _in_order(found: dict[str, Any]) -> dict[str, Any]:
     """Return what is known of each cell in the order of the tables."""
-    return {name: found[name] for name in (*CELLS, *NETWORKS) if name in found}
+    return {name: found[name] for name in (*CELLS, *OTHERS) if name in found}
 
 
 def _arguments(names: list[str]) -> argparse.Namespace:
@@ -117,7 +117,7 @@ def _arguments(names: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--cell",
         nargs="+",
-        choices=[*CELLS, *NETWORKS],
+        choices=[*CELLS, *OTHERS],
         help="of these cells; of others, what is known is kept",
     )
     parser.add_argument("--environments", help="a folder that keeps what is installed")

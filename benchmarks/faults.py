@@ -32,6 +32,7 @@ import faults_onnx_wiring
 import faults_pictures
 import faults_portable
 import faults_rare
+import faults_stacks
 import faults_structure
 import faults_structure_encoders
 import faults_structure_scripts
@@ -47,6 +48,7 @@ from edgernn.parity.verify import verify_bundle
 _MODULES = (
     faults_onnx_weights,
     faults_cells,
+    faults_stacks,
     faults_onnx_wiring,
     faults_onnx_interface,
     faults_onnx_integers,
@@ -133,6 +135,7 @@ def honest_matrix() -> Iterator[tuple[str, Recipe]]:
     yield from _compiled()
     yield from _captioners()
     yield from _special()
+    yield from faults_stacks.honest()
     if find_spec("openvino"):
         yield from _openvino()
     if find_spec("ncnn"):

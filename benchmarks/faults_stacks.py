@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from _faulty import Fault, Workshop
-from _faulty_c import as_generated, on_text
+from _faulty import Fault, Recipe, Workshop, edit_manifest, low
+from _faulty_c import as_generated, on_graph, on_text
 from _faulty_onnx import on_onnx, set_weight, weight
 from _report import table
+
+from edgernn.models.cells.table import CELLS
 
 _ALL = ("rollout", "golden")
 _WORST = r"worst \w+(\[\d+\])? |WRONG"
@@ -58,6 +62,25 @@ def _way_lost(model: onnx.ModelProto) -> None:
     model.graph.node[list(model.graph.node).index(first)].CopyFrom(made)
 
 
+def _bias_of_the_gate_lost(model: onnx.ModelProto) -> None:
+    """A highway's gates start at 1/2 instead of nearly shut."""
+    for name in _constants(model, "Add", "/gate/"):
+        set_weight(model, name, np.zeros_like(weight(model, name)))
+
+
+def _scale_lost(model: onnx.ModelProto) -> None:
+    """One block is signs alone."""
+    name = f"{_TOP}.scales"
+    scales = weight(model, name).copy()
+    scales[3] = 1
+    set_weight(model, name, scales)
+
+
+def _labels_exchanged(manifest: dict[str, Any]) -> None:
+    first, *others = manifest["labels"]["classes"]
+    manifest["labels"]["classes"] = [*others, first]
+
+
 def _rows_moved(model: onnx.ModelProto) -> None:
     name = f"{_TOP}.integers"
     set_weight(model, name, np.roll(weight(model, name), 1, axis=0))
@@ -99,6 +122,38 @@ FAULTS = (
     Fault(
         "a way past a layer lost", "a dropped addition", on_onnx(_way_lost), _ALL, _WORST,
         honest="residual",
+    ),
+    Fault(
+        "a highway's gates without their bias",
+        "a bias left out",
+        on_onnx(_bias_of_the_gate_lost),
+        _ALL,
+        _WORST,
+        honest="highway",
+    ),
+    Fault(
+        "labels of classes exchanged",
+        "another order of classes",
+        lambda folder: edit_manifest(folder, _labels_exchanged),
+        ("contract",),
+        r"labels of classes are not the reference's",
+        honest="labelled",
+    ),
+    *(
+        Fault(
+            f"C: a scale of {name} weights lost",
+            "signs without their size",
+            change(_scale_lost, inner),
+            _ALL,
+            _WORST,
+            honest=f"c {name}",
+            artifact=inner,
+            trust=True,
+        )
+        for name, inner, change in (
+            ("binary", _BINARY, as_generated),
+            ("ternary", _TERNARY, on_graph),
+        )
     ),
     *(
         Fault(
@@ -146,18 +201,43 @@ FAULTS = (
 )  # fmt: skip
 
 
+def honest() -> Iterator[tuple[str, Recipe]]:
+    """Yield every cell with a way past its layers, and with weights of few values in C; the other
+    networks that faults are applied to.
+    """
+    for cell in CELLS:
+        for between in ("residual", "highway"):
+            model = {"cell": cell, "layers": 3, "hidden": 16, "between": between}
+            yield f"{cell} {between}", Recipe(model, to=("onnx", "torchscript"))
+        for weights in ("binary", "ternary"):
+            options = {**low(weights), "decoding": False, "target": "literals"}
+            model = {"cell": cell, "hidden": 16, "weights": weights}
+            yield f"{cell} {weights}", Recipe(model, to=("c",), options=options)
+    for name in ("conv_lstm", "causal_convolution", "labelled"):
+        to = ("onnx", "torchscript", "coreml", "c")
+        yield name, Recipe({"name": name}, to=to, kind="described")
+
+
 def main() -> None:
-    """Judge every fault of this file."""
+    """Judge every fault of this file, and verify its honest exports."""
+    from faults import false_alarms
+
     with tempfile.TemporaryDirectory() as scratch:
         workshop = Workshop(Path(scratch))
         verdicts = {fault.name: workshop.judge(fault) for fault in FAULTS}
+        exports, alarms = 0, []
+        for name, recipe in honest():
+            files, found = false_alarms(recipe, Path(scratch) / "honest")
+            exports, alarms = exports + files, alarms + [f"{name}: {line}" for line in found]
     rows = [
         (name, ", ".join(v.caught_by) or v.outcome, v.message[:160]) for name, v in verdicts.items()
     ]
     table(("fault", "caught by", "message"), rows)
     caught = sum(verdict.outcome == "caught" for verdict in verdicts.values())
-    print(f"{caught} of {len(verdicts)} faults caught")
-    raise SystemExit(caught != len(verdicts))
+    for line in alarms:
+        print(f"FALSE ALARM: {line}")
+    print(f"{caught} of {len(verdicts)} faults caught, {len(alarms)} of {exports} alarmed falsely")
+    raise SystemExit(caught != len(verdicts) or bool(alarms))
 
 
 if __name__ == "__main__":

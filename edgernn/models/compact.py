@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from edgernn.models.cells.base import Cell, InputGatedCell, State
+from edgernn.models.cells.base import Cell, State
 from edgernn.models.cells.compact import CompactCell
 
 # a folded table of up to this, or this part of the other weights, is worth its bytes
@@ -44,8 +44,7 @@ class CompactStack(nn.Module):
         super().__init__()
         made = []
         for index, cell in enumerate(cells):
-            kind, gated = _compact(cell)
-            made.append(kind(gated, folded=folded and index == 0))
+            made.append(_compact(cell)(cell, folded=folded and index == 0))
         self.layers = nn.ModuleList(made)
         self.ways = nn.ModuleList(ways)
 
@@ -78,14 +77,12 @@ def is_compact(cells: Sequence[Cell]) -> bool:
 
 
 def input_table(cell: Cell, embedding: Tensor) -> Tensor:
-    """Return ``E W_ihᵀ + b``, ``[V, gH]``: what each token of ``embedding [V, I]`` adds to the
-    gates of a folded first layer.
+    """Return ``E W_ihᵀ + b``, normalised where the cell does that, ``[V, gH]``: what each token of
+    ``embedding [V, I]`` adds to the gates of a folded first layer.
 
     ``b`` is the bias of the input, and of the state where the two are only ever summed.
     """
-    kind, gated = _compact(cell)
-    w_ih, bias = kind.input_product(gated)  # [gH, I], [gH]
-    return embedding @ w_ih.T + bias  # [V, gH]
+    return _compact(cell).table(cell, embedding)
 
 
 def table_pays(bits: int, *, vocabulary: int, width: int, rows: int, parameters: int) -> bool:
@@ -105,9 +102,9 @@ def table_pays(bits: int, *, vocabulary: int, width: int, rows: int, parameters:
     return rows < replaced and table <= max(_SMALL_TABLE_BYTES, others // _LARGEST_TABLE_SHARE)
 
 
-def _compact(cell: Cell) -> tuple[type[CompactCell], InputGatedCell]:
-    assert cell.compact is not None and isinstance(cell, InputGatedCell)
-    return cell.compact, cell
+def _compact(cell: Cell) -> type[CompactCell]:
+    assert cell.compact is not None
+    return cell.compact
 
 
 def _by_layer(tensor: Tensor, layers: int) -> tuple[Tensor, ...]:

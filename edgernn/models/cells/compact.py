@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from edgernn.models.cells.base import GatedCell, InputGatedCell, State
+from edgernn.models.cells.base import Cell, GatedCell, InputGatedCell, State
 
 
 class CompactCell(nn.Module):
@@ -23,9 +23,18 @@ class CompactCell(nn.Module):
 
     order: ClassVar[tuple[int, ...]] = ()
 
-    def __init__(self, cell: InputGatedCell, *, folded: bool) -> None:
+    def __init__(self, cell: Cell, *, folded: bool) -> None:
         super().__init__()
         self.hidden = cell.hidden
+
+    @classmethod
+    def table(cls, cell: Cell, embedding: Tensor) -> Tensor:
+        """Return ``[V, gH]``: what each row of ``embedding [V, I]`` adds to the gates, in
+        ``order``; the input of a folded one.
+        """
+        assert isinstance(cell, InputGatedCell)
+        w_ih, bias = cls.input_product(cell)  # [gH, I], [gH]
+        return embedding @ w_ih.T + bias  # [V, gH]
 
     @classmethod
     def input_product(cls, cell: InputGatedCell) -> tuple[Tensor, Tensor]:
@@ -115,6 +124,17 @@ def reordered(tensor: Tensor, order: tuple[int, ...], *, axis: int) -> Tensor:
     """Put the blocks of one gate each along ``axis`` into ``order``."""
     blocks = tensor.chunk(max(len(order), 1), axis)
     return torch.cat([blocks[index] for index in order], axis) if order else tensor
+
+
+def copied_norm(norm: nn.LayerNorm, order: tuple[int, ...] = ()) -> nn.LayerNorm:
+    """Return a copy of a layer norm over ``[…, gH]`` whose blocks of one gate each stand in
+    ``order``; its mean and variance do not depend on it.
+    """
+    made = nn.LayerNorm(norm.normalized_shape, norm.eps, device="meta")
+    for name in ("weight", "bias"):
+        held = reordered(norm.get_parameter(name).detach(), order, axis=0)
+        setattr(made, name, nn.Parameter(held.clone()))
+    return made
 
 
 def copied(weight: Tensor, bias: Tensor | None) -> nn.Linear:

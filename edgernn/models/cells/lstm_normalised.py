@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from edgernn.models.cells.base import Cell, State
+from edgernn.models.cells.compact import CompactCell, copied, copied_norm, reordered
 from edgernn.models.cells.options import CellOptions
 
 
@@ -19,6 +20,43 @@ class Normalised(CellOptions):
     """``epsilon`` is added to each variance."""
 
     epsilon: float = Field(default=1e-5, gt=0, le=1)
+
+
+class _CompactNormalisedLSTM(CompactCell):
+    """What comes from the input and from the state is normalised apart, so the products stay apart.
+    Folded, the table's rows are normalised already.
+    """
+
+    order = (0, 1, 3, 2)  # i, f, o, g: one sigmoid serves three gates
+
+    def __init__(self, cell: Cell, *, folded: bool) -> None:
+        super().__init__(cell, folded=folded)
+        assert isinstance(cell, NormalisedLSTM)
+        self.folded = folded
+        if not folded:
+            self.from_input = copied(reordered(cell.from_input.weight, self.order, axis=0), None)
+            self.input_norm = copied_norm(cell.input_norm, self.order)
+        self.from_hidden = copied(reordered(cell.from_hidden.weight, self.order, axis=0), None)
+        self.hidden_norm = copied_norm(cell.hidden_norm, self.order)
+        self.cell_norm = copied_norm(cell.cell_norm)
+
+    @classmethod
+    def table(cls, cell: Cell, embedding: Tensor) -> Tensor:
+        """See ``CompactCell.table``."""
+        assert isinstance(cell, NormalisedLSTM)
+        made = cell.input_norm(cell.from_input(embedding)).detach()  # [V, 4H]
+        return reordered(made, cls.order, axis=-1)
+
+    def forward(self, x: Tensor, state: State, gates: Tensor | None) -> State:
+        """See ``CompactCell.forward`` and ``NormalisedLSTM.forward``."""
+        h, c = state
+        from_x = x if self.folded else self.input_norm(self.from_input(x))  # [1, B, 4H]
+        sums = from_x + self.hidden_norm(self.from_hidden(h))
+        sums = sums if gates is None else sums + reordered(gates, self.order, axis=2)
+        sigmoids, g = sums.split([3 * self.hidden, self.hidden], 2)  # [1, B, 3H], [1, B, H]
+        i, f, o = torch.sigmoid(sigmoids).split([self.hidden] * 3, 2)  # [1, B, H] each
+        c = f * c + i * torch.tanh(g)  # [1, B, H]
+        return o * torch.tanh(self.cell_norm(c)), c
 
 
 class NormalisedLSTM(Cell):
@@ -34,6 +72,7 @@ class NormalisedLSTM(Cell):
     states = ("h", "c")
     options_kind = Normalised
     gates = 4
+    compact = _CompactNormalisedLSTM
     options: Normalised
 
     def __init__(self, inputs: int, hidden: int, options: CellOptions | None = None) -> None:
