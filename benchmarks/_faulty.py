@@ -330,12 +330,11 @@ def make_model(tokenizer: Tokenizer, *, seed: int = 3, **options: Any) -> Langua
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-        # nothing else bounds its state: a product that stretches grows without end
-        if model.config.cell == "rnn_relu":
-            for layer in range(model.config.layers):
-                recurrent = model.recurrent.get_parameter(f"fused.weight_hh_l{layer}")
-                recurrent.mul_(0.9 / torch.linalg.matrix_norm(recurrent, 2))
-    settle(model.recurrent, model.config.weights)
+        settle(model.recurrent, model.config.weights)
+        if model.config.cell == "rnn_relu":  # nothing else bounds its state
+            for name, parameter in model.recurrent.named_parameters():
+                if "weight_hh" in name:
+                    parameter.mul_(0.9 / torch.linalg.matrix_norm(parameter, 2))
     return model.eval()
 
 
