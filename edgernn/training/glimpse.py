@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from edgernn.data.examples import TRAIN, ExampleSet
+from edgernn.data.examples import ExampleSet
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.glimpses import IMAGE
 from edgernn.models import checkpoint
@@ -15,7 +15,7 @@ from edgernn.training.glimpse_examples import GlimpseData, make_examples
 from edgernn.training.glimpse_network import GlimpseModel, glimpse_network
 from edgernn.training.glimpse_objective import GlimpseObjective, GlimpseOptions
 from edgernn.training.kinds import EXAMPLES, Kind, Setup
-from edgernn.training.picture_examples import LABELS_KEY
+from edgernn.training.picture_examples import shape_of
 
 
 class GlimpseSetup(Setup):
@@ -54,9 +54,7 @@ class GlimpseKind(Kind[GlimpseData, GlimpseSetup]):
         self, setup: GlimpseSetup, examples: ExampleSet, tokenizer: Tokenizer | None
     ) -> NetworkConfig:
         """See ``Kind.network``."""
-        _, height, width, _ = examples.parts[TRAIN][IMAGE].shape
-        classes = examples.about[LABELS_KEY]
-        return glimpse_network(setup.model, height=height, width=width, classes=classes)
+        return glimpse_network(setup.model, **shape_of(examples, IMAGE))
 
     def objective(
         self, setup: GlimpseSetup, examples: ExampleSet, tokenizer: Tokenizer | None

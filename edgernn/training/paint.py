@@ -14,7 +14,7 @@ from edgernn.training.kinds import EXAMPLES, Kind, Setup
 from edgernn.training.paint_examples import PaintData, make_examples
 from edgernn.training.paint_network import PaintModel, paint_network
 from edgernn.training.paint_objective import IMAGE, PaintObjective, PaintOptions
-from edgernn.training.picture_examples import LABELS_KEY
+from edgernn.training.picture_examples import shape_of
 
 
 class PaintSetup(Setup):
@@ -54,13 +54,11 @@ class PaintKind(Kind[PaintData, PaintSetup]):
         self, setup: PaintSetup, examples: ExampleSet, tokenizer: Tokenizer | None
     ) -> NetworkConfig:
         """See ``Kind.network``."""
-        _, height, width, _ = examples.parts[TRAIN][IMAGE].shape
-        classes = examples.about[LABELS_KEY]
-        return paint_network(setup.model, height=height, width=width, classes=classes)
+        return paint_network(setup.model, **shape_of(examples, IMAGE))
 
     def objective(
         self, setup: PaintSetup, examples: ExampleSet, tokenizer: Tokenizer | None
     ) -> PaintObjective:
         """See ``Kind.objective``."""
-        _, height, width, _ = examples.parts[TRAIN][IMAGE].shape
-        return PaintObjective(setup.options, setup.model, pixels=height * width)
+        pixels = examples.parts[TRAIN][IMAGE][0].size
+        return PaintObjective(setup.options, setup.model, pixels=pixels)

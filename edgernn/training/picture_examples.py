@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,12 @@ class Pictures:
         return ExampleSet.write(
             folder, named, source=self.source, about={LABELS_KEY: list(self.labels)}
         )
+
+
+def shape_of(examples: ExampleSet, image: str) -> dict[str, Any]:
+    """Return what a network must be told of pictures: ``height``, ``width`` and ``classes``."""
+    _, height, width, _ = examples.parts[TRAIN][image].shape
+    return {"height": height, "width": width, "classes": examples.about[LABELS_KEY]}
 
 
 def own_pictures(

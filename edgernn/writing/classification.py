@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,46 +15,19 @@ from edgernn.errors import DataError, UsageError
 from edgernn.families.loss import log_probabilities
 from edgernn.wording import argument
 from edgernn.writing.opened import Opened
+from edgernn.writing.running import Running
 from edgernn.writing.text import open_tokenizer
 
 ROWS = 64  # sequences that run together
 
 
-@dataclass(frozen=True, eq=False)
-class Classified:
-    """What a model says of one sequence of T tokens or frames.
-
-    Attributes:
-        labels: the names of the C classes.
-        running: ``[T, C]``, the probabilities after each token or frame; the last ones count.
-    """
-
-    labels: tuple[str, ...]
-    running: np.ndarray
-
-    @property
-    def label(self) -> str:
-        """The most probable class."""
-        return self.labels[int(self.running[-1].argmax())]
-
-    @property
-    def probability(self) -> float:
-        """That of ``label``."""
-        return float(self.running[-1].max())
+class Classified(Running):
+    """What a model says of one sequence of T tokens or frames, after each of them."""
 
     def steps(self) -> Iterator[tuple[str, float]]:
         """Yield the most probable class after each token or frame, and its probability."""
         for row in self.running:
             yield self.labels[int(row.argmax())], float(row.max())
-
-    def to_record(self) -> dict[str, Any]:
-        """Return what a line of JSON says of it."""
-        shares = zip(self.labels, self.running[-1].tolist(), strict=True)
-        return {
-            "label": self.label,
-            "probability": self.probability,
-            "probabilities": dict(shares),
-        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,36 +19,23 @@ from edgernn.families.glimpses import COORDINATES, LOOKED, NOISE
 from edgernn.families.loss import log_probabilities
 from edgernn.families.samples import sample_of
 from edgernn.writing.opened import Opened
+from edgernn.writing.running import Running
 
 _LOOKS, _MOST_LOOKS = 6, 1000  # where the bundle does not say how many it was trained with
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
-    """What a model says of one picture after T looks at it.
+class Looks(Running):
+    """What a model says of one picture after each of T looks at it.
 
     Attributes:
-        labels: the names of the C labels.
-        running: ``[T, C]``, the probabilities after each look; the last ones count.
         places: ``[T, 2]``, where it looked, (y, x): -1 the centre of the first pixel, 1 that of the
             last.
         picture: as the model saw it, uint8 ``[H, W, 1]``.
     """
 
-    labels: tuple[str, ...]
-    running: np.ndarray
     places: np.ndarray
     picture: np.ndarray
-
-    @property
-    def label(self) -> str:
-        """The most probable label."""
-        return self.labels[int(self.running[-1].argmax())]
-
-    @property
-    def probability(self) -> float:
-        """That of ``label``."""
-        return float(self.running[-1].max())
 
     def pixels(self) -> np.ndarray:
         """Return where it looked in pixels of the picture, (y, x) ``[T, 2]``."""
@@ -65,13 +52,7 @@ class Looks:
 
     def to_record(self) -> dict[str, Any]:
         """Return what a line of JSON says of it; places in pixels, (y, x)."""
-        shares = zip(self.labels, self.running[-1].tolist(), strict=True)
-        return {
-            "label": self.label,
-            "probability": self.probability,
-            "probabilities": dict(shares),
-            "looks": np.round(self.pixels(), 3).tolist(),
-        }
+        return {**super().to_record(), "looks": np.round(self.pixels(), 3).tolist()}
 
 
 class Looker(Opened):
