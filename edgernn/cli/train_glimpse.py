@@ -18,7 +18,7 @@ _data, _model, _loss = (
 )
 
 
-@trains("glimpse", minutes=6.0, batch=128, clip=5.0, weight_decay=0.0)
+@trains("glimpse", minutes=6.0, batch=128, learning_rate=3e-3, clip=5.0, weight_decay=0.0)
 @stacked(cell="gru", hidden=128)
 def glimpse(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
@@ -26,7 +26,7 @@ def glimpse(
         str,
         _data(help="A folder with a folder of pictures for each label, or npz; digits: built in."),
     ] = "digits",
-    pictures: Annotated[int, _data(help="How many are made of the built-in digits.")] = 30_000,
+    pictures: Annotated[int, _data(help="How many are made of the built-in digits.")] = 60_000,
     picture_size: Annotated[int, _data(help="Side of a picture, pixels.")] = 32,
     pieces: Annotated[int, _data(help="Pieces of other digits around a built-in digit.")] = 4,
     data_seed: Annotated[int, _data(help="Of what is made, and of what is held out.")] = 0,

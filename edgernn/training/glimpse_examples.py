@@ -36,7 +36,7 @@ class GlimpseData(Record):
     """
 
     source: str = DIGITS
-    pictures: int = Field(default=30_000, ge=1, le=10_000_000)
+    pictures: int = Field(default=60_000, ge=1, le=10_000_000)
     side: int = Field(default=Clutter.side, ge=16, le=1024)
     pieces: int = Field(default=Clutter.pieces, ge=0, le=256)
     validation_fraction: float = Field(default=0.1, gt=0, le=0.5)

@@ -5,12 +5,13 @@ https://arxiv.org/abs/1406.6247), as layers.
 what is there with where it is, and gives the scores of the labels and the place of the next look::
 
     l_t = clip(m_{t-1} + noise, -1, 1)      where it looks; m_0 = 0, the middle
-    g_t = relu(W_g crops(picture, l_t)) ⊙ relu(W_l l_t)
+    g_t = relu(W_g relu(W_c crops(picture, l_t))) ⊙ relu(W_l l_t)
     h_t = cell(g_t, h_{t-1})
     logits = W_a h_t    m_t = tanh(W_m h_t)
 
 A step draws no random number: ``location_noise`` is zeros where the model is used, and what was
-drawn in training. The product of what and where stands in place of the sum in the paper.
+drawn in training. The product of what and where stands in place of the sum in the paper. What is
+there is read by two layers: with one, a digit of the built-in data is misread half as often again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edgernn.models.layered.over_time import CellName, Stack, Width
 
 CORE = "core"  # the layer over time
 _PICTURE = "picture"
+_PARTS = 2  # as wide as what goes over time
 
 
 class GlimpseModel(Stack):
@@ -86,7 +88,8 @@ def _step(model: GlimpseModel) -> list[dict[str, Any]]:
         _layer("moved", "add", "planned", NOISE),
         _layer("place", "activation", "moved", function="hard_tanh"),
         _layer("crops", "glimpse", _PICTURE, "place", **crops),
-        _layer("what", "linear", "crops", width=width, activation="relu"),
+        _layer("parts", "linear", "crops", width=_PARTS * width, activation="relu"),
+        _layer("what", "linear", "parts", width=width, activation="relu"),
         _layer("where", "linear", "place", width=width, activation="relu"),
         _layer("seen", "multiply", "what", "where"),
         *model.described(CORE, "seen"),
