@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,27 +17,20 @@ from edgernn.cli import (
     train_tag,
     train_translate,
 )
-from edgernn.cli.choices import (
-    completing,
-    device_names,
-    one_of,
-    read_share,
-    text_names,
-    token_names,
-)
-from edgernn.cli.config import Config, settings_of
-from edgernn.cli.output import progress_console
+from edgernn.cli.choices import completing, one_of, read_share, text_names, token_names
 from edgernn.cli.stack_options import stacked
-from edgernn.cli.training import budget_of, finish, options_of, refuse_changes, training
+from edgernn.cli.train_options import Asked, Runs, trains
+
+if TYPE_CHECKING:
+    from edgernn.training.run import Run
 
 app = typer.Typer(
     help="Train a model on your own data, or on what is built in.", no_args_is_help=True
 )
 
 _DEFAULT_MINUTES = 3.0
-_data, _model, _budget, _course = (
-    partial(typer.Option, rich_help_panel=panel)
-    for panel in ("The text", "The model", "The budget", "Optimisation")
+_data, _model, _loss = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("The text", "The model", "The loss")
 )
 
 
@@ -56,11 +48,20 @@ app.command("glimpse")(train_glimpse.glimpse)
 app.command("paint")(train_paint.paint)
 
 
+def _of_text(command: str) -> Runs:
+    """Return how a run on a text begins and goes on."""
+    from edgernn.training.run_text import resume_text, train_text
+
+    def train(source: dict[str, Any], out: Path, *, tell: object, **told: Any) -> Run:
+        return train_text(out=out, **source, **told)  # which tells nothing of its text
+
+    return Runs(train, resume_text)
+
+
 @app.command("text")
-@training()
+@trains("text", minutes=_DEFAULT_MINUTES, runs=_of_text, batch=32, learning_rate=4e-3, patience=5)
 @stacked(hidden=256, layers=2)
 def text(
-    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoint, metrics, loss curve.")],
     data: Annotated[
         str,
@@ -86,83 +87,30 @@ def text(
     learned_state: Annotated[
         bool, _model("--learned-state", help="Learn the first state.")
     ] = False,
-    minutes: Annotated[float | None, _budget(help="Minutes of training (default 3).")] = None,
-    steps: Annotated[int | None, _budget(help="Optimiser steps.")] = None,
-    epochs: Annotated[float | None, _budget(help="Passes over the text.")] = None,
-    evaluations: Annotated[int, _budget(help="Validation measurements in a run.")] = 8,
-    patience: Annotated[
-        int, _budget(help="Stop after so many without a better loss; 0 never.")
-    ] = 5,
-    batch: Annotated[int, _course(help="Rows of a batch, over all processes.")] = 32,
-    chunk: Annotated[int, _course(help="Steps through which gradients flow.")] = 64,
-    learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 4e-3,
-    weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
-    clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
+    chunk: Annotated[int, _loss(help="Steps through which gradients flow.")] = 64,
     state_penalty: Annotated[
-        float, _course(help="Weight of what keeps states within ±3; 0: they may count.")
+        float, _loss(help="Weight of what keeps states within ±3; 0: they may count.")
     ] = 0.01,
-    vanishing_penalty: Annotated[
-        float, _course(help="Weight of what keeps gradients from vanishing; slow.")
-    ] = 0.0,
-    gradients: Annotated[
-        bool,
-        _course("--gradients", help="Draw how far gradients reach: gradients.png."),
-    ] = False,
-    mixed: Annotated[str, _course(help="bfloat16 products: auto, on or off.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of weights, dropout and samples.")] = 0,
-    device: Annotated[
-        str, typer.Option(help="auto, cuda, mps or cpu.", **completing(device_names))
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads; by default some are tried, the fastest kept.")
-    ] = None,
-    config: Config = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **stack: Any,
-) -> None:
+) -> Asked:
     """Train a recurrent language model. Ctrl-C ends the run cleanly; --resume goes on as if it had
     not stopped.
     """
-    began = time.perf_counter()  # before torch is loaded, which the minutes count, too
     from edgernn.contract import validated
-    from edgernn.training import run_text
-    from edgernn.training.terminal import Terminal
+    from edgernn.training.run_text import TextSetup
 
-    reporter = Terminal(progress_console())
-    if resume:
-        refuse_changes(context)
-        budget = budget_of(minutes=minutes, steps=steps, epochs=epochs)
-        run = run_text.resume_text(
-            out, budget=budget, threads=threads, device=device, reporter=reporter
-        )
-        finish(run, "text", as_json=as_json)
-        return
-    model = stack | {
-        "tied": tied,
-        "embedding": (stack["hidden"] if tied else 64) if embedding is None else embedding,
-        "learned_initial_state": learned_state,
-    }
     setup = validated(
-        run_text.TextSetup,
+        TextSetup,
         tokens=tokens,
         vocabulary=vocabulary,
         minimum_count=minimum_count,
         validation_fraction=validation_fraction,
         state_penalty=state_penalty,
-        model=model,
+        model=stack
+        | {
+            "tied": tied,
+            "embedding": (stack["hidden"] if tied else 64) if embedding is None else embedding,
+            "learned_initial_state": learned_state,
+        },
     )
-    options = options_of(context, default_minutes=_DEFAULT_MINUTES)
-    run = run_text.train_text(
-        data,
-        out,
-        options=options,
-        setup=setup,
-        glob=glob,
-        validation=validation,
-        device=device,
-        reporter=reporter,
-        settings=settings_of(context),
-        began=began,
-    )
-    finish(run, "text", as_json=as_json)
+    return {"data": data, "glob": glob, "validation": validation}, setup

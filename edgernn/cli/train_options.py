@@ -32,10 +32,10 @@ _budget, _course = (
 def _shared(
     minutes: Annotated[float | None, _budget(help="Minutes of training.")] = None,
     steps: Annotated[int | None, _budget(help="Optimiser steps.")] = None,
-    epochs: Annotated[float | None, _budget(help="Passes over the examples.")] = None,
+    epochs: Annotated[float | None, _budget(help="Passes over all there is to train on.")] = None,
     evaluations: Annotated[int, _budget(help="Validation measurements in a run.")] = 8,
     patience: Annotated[int, _budget(help="Stop after so many without a better one; 0 never.")] = 0,
-    batch: Annotated[int, _course(help="Examples of a batch, over all processes.")] = 64,
+    batch: Annotated[int, _course(help="Rows of a batch, over all processes.")] = 64,
     learning_rate: Annotated[float, _course(help="The largest learning rate.")] = 2e-3,
     weight_decay: Annotated[float, _course(help="Weight decay of matrices.")] = 0.01,
     clip: Annotated[float, _course(help="Largest norm of the gradient.")] = 1.0,
@@ -124,6 +124,8 @@ def trains(
             for name, p in parameters_of(_shared).items()
             if name not in without
         }
+        told = _budget(help=f"Minutes of training; default {minutes:g}.")
+        shared["minutes"] = shared["minutes"].replace(annotation=Annotated[float | None, told])
         here = inspect.Parameter(
             "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
         )

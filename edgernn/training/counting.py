@@ -1,9 +1,9 @@
 """A language model that is to count, as a task of the loop: every step sees every line.
 
 A row is one whole line of aⁿbⁿ or aⁿbⁿcⁿ, n from 1 to ``LONGEST``, read from the first state on;
-so no step is cut where only the count would tell what follows. Validation is the loss of the tokens
-that what stands before them decides, of the lines with n up to ``VALIDATED``: the best weights are
-those that count best a little beyond what was trained, and longer lines have no part in it.
+so no step is cut where only the count would tell what follows. Validation asks for the tokens that
+what stands before them decides, of the lines with n up to ``VALIDATED``: the best weights are those
+that have most of these lines right, of equal ones the least loss; longer lines have no part in it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from edgernn.training.text_loss import run
 
 VALIDATED = 2 * counting.LONGEST  # n of the longest line of the validation
 _IGNORED = -100  # a target that is not counted
+RIGHT = "lines_right"  # the share of lines of which every decided token is the most probable one
+_TIE_BREAK = 1e-6  # of the loss: far below what one line changes
 _OPEN = 5.0  # σ(5) = 0.993
 _RECURRENT = 0.1  # of the weights that a cell is made with
 
@@ -54,20 +56,20 @@ class CountingTask(TextTask):
         begin_counting(model)
         super().__init__(model, corpus, tokenizer=tokenizer, **told)
         seen = range(1, counting.LONGEST + 1)
-        beyond = range(counting.LONGEST + 1, VALIDATED + 1)
+        asked = range(1, VALIDATED + 1)
         self._seen = self._on_device(lines(tokenizer, letters, seen))
-        self._beyond = self._on_device(lines(tokenizer, letters, beyond, decided=True))
+        self._asked = self._on_device(lines(tokenizer, letters, asked, decided=True))
 
     @property
     def split(self) -> str:
         """See ``Task.split``."""
-        return f"decided tokens of lines with n from {counting.LONGEST + 1} to {VALIDATED}"
+        return f"decided tokens of lines with n up to {VALIDATED}"
 
     def next_loss(self, share: float) -> tuple[Tensor, Tensor, int]:
         """See ``Task.next_loss``."""
         self._step += 1
         self.model.train()
-        loss = self._loss_of(*self._seen)
+        loss = _loss(self._scores(self._seen[0]), self._seen[1])
         return loss, loss.detach(), int((self._seen[1] != _IGNORED).sum())
 
     def epochs(self) -> float:
@@ -78,23 +80,30 @@ class CountingTask(TextTask):
         """See ``Task.evaluate``; all of it, for it is short."""
         self.model.eval()
         with torch.no_grad():
-            loss = self._loss_of(*self._beyond).item()
-        return Evaluation(loss, loss, covered=1.0)
+            logits, targets = self._scores(self._asked[0]), self._asked[1]
+        loss = _loss(logits, targets).item()
+        right = (logits.argmax(2) == targets) | (targets == _IGNORED)  # [N, T]
+        share = right.all(1).float().mean().item()
+        return Evaluation(loss, _TIE_BREAK * loss - share, {RIGHT: share}, covered=1.0)
 
     def unigram_entropy(self) -> float:
         """Return the entropy in nats of how often each token is decided: a loss without context."""
-        targets = self._beyond[1].cpu().numpy()
+        targets = self._asked[1].cpu().numpy()
         return entropy_of(targets[targets != _IGNORED])
 
-    def _loss_of(self, tokens: Tensor, targets: Tensor) -> Tensor:
+    def _scores(self, tokens: Tensor) -> Tensor:
         logits, _ = run(self.model, tokens, self.model.initial_state(len(tokens)))
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED
-        )
+        return logits  # [N, T, V]
 
     def _on_device(self, arrays: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
         tokens, targets = (torch.from_numpy(array).to(self._device) for array in arrays)
         return tokens, targets
+
+
+def _loss(logits: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED
+    )
 
 
 def begin_counting(model: LanguageModel) -> None:
