@@ -192,7 +192,9 @@ class TextTask:
         """Write the checkpoint's weights and configuration."""
         result = {"step": step, "epochs": round(self.epochs(), 4), "validation_loss": found.loss}
         checkpoint.save_trained(
-            self._folder, self.model, training={**self._about, "split": self.split, **result}
+            self._folder,
+            self.model,
+            training={**self._about, "split": self.split, **result, **found.measured},
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ def test_the_states_over_a_line_and_which_cell_counts() -> None:
     assert counters(states["c"], "ab", 3)[0] == (0, 0)
 
 
-def test_the_try_of_least_loss_is_kept(tmp_path: Path) -> None:
+def test_of_equal_tries_that_of_least_loss_is_kept(tmp_path: Path) -> None:
     from edgernn.training.run_counting import train_counting
 
     heard: list[str] = []
@@ -85,7 +85,9 @@ def test_the_try_of_least_loss_is_kept(tmp_path: Path) -> None:
     found = train_counting("counting-ab", "gru", tmp_path, tell=heard.append, **options)
     assert found.tries == 2 == len(heard)
     assert {path.name for path in tmp_path.iterdir()} == {"seed-7", "seed-8"}
-    assert found.run.validation_loss == min(found.losses)
-    assert len(found.losses) == 2
-    settings = json.loads((found.run.folder / "config.json").read_text())
-    assert settings["model"]["cell"] == "gru"
+    tried = {path: json.loads((path / "config.json").read_text()) for path in tmp_path.iterdir()}
+    assert len({settings["training"]["lines_right"] for settings in tried.values()}) == 1
+    losses = {path: settings["training"]["validation_loss"] for path, settings in tried.items()}
+    assert found.run.folder == min(losses, key=losses.__getitem__)  # of equal ones
+    assert len(found.right) == 2
+    assert tried[found.run.folder]["model"]["cell"] == "gru"
