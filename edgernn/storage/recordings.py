@@ -65,7 +65,7 @@ def _unread(path: Path, error: Exception) -> DataError:
         for name, (dtype, _) in held.items():
             if dtype == _OBJECT:
                 return DataError(
-                    f"{path}: its {name} are Python objects, which are not unpickled; save texts "
+                    f"{path}: {name} holds Python objects, which are not unpickled; save texts "
                     f"as text, np.array({name}, dtype=str), and numbers as numbers"
                 )
     return DataError(f"{path} is damaged ({error}); copy or download it again")

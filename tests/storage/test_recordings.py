@@ -68,8 +68,8 @@ def test_objects_are_not_unpickled() -> None:
     objects = np.array(["left", "right"], dtype=object)
     np.savez("a.npz", x=X, labels=objects)
     np.save("a.npy", objects)
-    says = r"a\.npz: its labels are Python objects, .* as text, np\.array\(labels, dtype=str\)"
+    says = r"a\.npz: labels holds Python objects, .* as text, np\.array\(labels, dtype=str\)"
     with pytest.raises(DataError, match=says):
         read_arrays(Path("a.npz"), ["x"])
-    with pytest.raises(DataError, match=r"a\.npy: its a are Python objects"):
+    with pytest.raises(DataError, match=r"a\.npy: a holds Python objects"):
         read_arrays(Path("a.npy"), ["x"])

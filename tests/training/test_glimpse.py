@@ -19,6 +19,7 @@ from edgernn.training import glimpse_objective
 from edgernn.training.glimpse_network import GlimpseModel, glimpse_network
 from edgernn.training.glimpse_objective import GlimpseObjective, GlimpseOptions
 from edgernn.training.gradients_file import GRADIENTS, read_gradients
+from edgernn.training.objective import advance, begin
 
 _LOOKS, _SPREAD, _BATCH = 3, 0.2, 5
 
@@ -79,6 +80,33 @@ def test_looks_follow_the_mean_where_nothing_is_drawn() -> None:
     assert looks[1].mean.abs().max() > 0
     states = [spec.name for spec in network.config.contract().step.states]
     assert LOCATION in states
+
+
+def test_a_look_joins_what_two_layers_read_with_where_it_is() -> None:
+    network, _, batch = _made()
+    at = {name: p.detach().double().numpy() for name, p in network.named_parameters()}
+    noise = torch.randn(_BATCH, 1, 2) / 3
+    with torch.no_grad():
+        contexts, state = begin(network, {"image": batch["image"]}, rows=_BATCH)
+        place = noise.clamp(-1, 1)
+        (seen,), _ = network.layers["crops"]((next(iter(contexts.values())), place), ())
+        _, after = advance(network, {"location_noise": noise}, contexts, state)
+    crops, where = seen[:, 0].double().numpy(), place[:, 0].double().numpy()
+
+    def layer(name: str, x: np.ndarray) -> np.ndarray:
+        made: np.ndarray = x @ at[f"layers.{name}.weight"].T + at[f"layers.{name}.bias"]
+        return np.maximum(made, 0)
+
+    joined = layer("what", layer("parts", crops)) * layer("where", where)
+    into, b, d = (
+        at[f"layers.core.stack.fused.{n}_l0"] for n in ("weight_ih", "bias_ih", "bias_hh")
+    )
+    (r, z, n), (dr, dz, dn) = np.split(joined @ into.T + b, 3, 1), np.split(d, 3)
+    r, z = 1 / (1 + np.exp(-(r + dr))), 1 / (1 + np.exp(-(z + dz)))  # h before is 0
+    h = (1 - z) * np.tanh(n + r * dn)
+    names = [spec.name for spec in network.config.contract().step.states]
+    found = after[names.index("h")].double().numpy().reshape(-1, _BATCH, 6)[-1]
+    assert np.allclose(found, h, atol=1e-6)
 
 
 def _train(out: Path, *options: str) -> None:

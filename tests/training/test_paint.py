@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from edgernn.cli.app import app
 from edgernn.models.layered.network import Network
 from edgernn.training.gradients_file import GRADIENTS, read_gradients
+from edgernn.training.objective import advance, begin
 from edgernn.training.paint_network import PaintModel, paint_network
 from edgernn.training.paint_objective import PaintObjective, PaintOptions
 
@@ -67,6 +68,23 @@ def test_the_bound_is_that_of_its_equations() -> None:
     assert np.isclose(measured["pixels"][0], missing, rtol=1e-4)
     assert np.isclose(measured["divergence"][0], divergence, rtol=1e-4)
     assert np.isclose(measured["loss"][0], missing + divergence, rtol=1e-4)
+
+
+def test_the_pen_goes_to_the_place_that_the_hidden_state_says() -> None:
+    torch.manual_seed(4)
+    model = PaintModel(form="strokes", noise=2, hidden=4, embedding=3)
+    network = Network(paint_network(model, height=5, width=6, classes=("a", "b")))
+    contexts, state = begin(network, {"label": torch.tensor([0, 1])}, rows=2)
+    at = {name: p.detach().double().numpy() for name, p in network.named_parameters()}
+    names = [spec.name for spec in network.config.contract().step.states]
+    assert not state[names.index("pen")].any()
+    with torch.no_grad():
+        for _ in range(3):
+            _, state = advance(network, {"noise": torch.randn(2, 1, 2)}, contexts, state)
+            h, pen = (state[names.index(name)].double().numpy() for name in ("h", "pen"))
+            h = h.reshape(-1, 2, 4)[-1]  # [B, H]
+            goes = np.tanh(h @ at["layers.now.weight"].T + at["layers.now.bias"])
+            assert np.allclose(pen, goes, atol=1e-6)
 
 
 def test_strokes_train_by_the_command(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def read_clips(path: Path, *, labelled: bool = True) -> Clips:
     Raises:
         DataError: missing, damaged, or arrays that do not fit each other; says which.
     """
-    objects = [name for name, (dtype, _) in layout(path, "npz")[0].items() if "object" in dtype]
+    held, _ = layout(path, "npz")
+    objects = [name for name, (dtype, _) in held.items() if "object" in dtype and name != LABEL]
     if objects:
         raise DataError(
             f"{path} has {objects[0]} as Python objects, which are not unpickled; save clips of "

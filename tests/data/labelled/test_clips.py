@@ -61,6 +61,10 @@ def test_clips_of_one_length_and_whole_numbers_as_labels(tmp_path: Path) -> None
         ({"frames": PADDED, "label": np.zeros(3)}, r"label float64 \[3\]"),
         ({"frames": PADDED, "label": np.array(["a", " ", "b"])}, "clip 1: its label is empty"),
         ({"frames": np.array([[1], [1, 2]], object)}, "frames as Python objects"),
+        (
+            {"frames": np.zeros((2, 3, 1)), "label": np.array(["a", "b"], object)},
+            r"label holds Python objects, .* np\.array\(label, dtype=str\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path: Path, arrays: dict[str, Any], told: str) -> None:
