@@ -72,6 +72,7 @@ class Exporter(ABC):
 
     format_name: str
     ways: tuple[str, ...] = ("",)  # how the file can be written, the first choice first
+    target_read: bool = False  # whether what a file was written for is read from the file itself
 
     def __init__(
         self,
@@ -138,7 +139,7 @@ class Exporter(ABC):
             raise ContractError(
                 f"the {row.name} exporter broke the contract in {path.name}: {'; '.join(problems)}"
             )
-        own = found.target if model.own_file is not None else None
+        own = found.target if self.target_read or model.own_file is not None else None
         return Written(
             narrowing,
             own or self.target(precision),

@@ -35,9 +35,12 @@ class ExecuTorchExporter(Exporter):
     """Writes ``.pte`` for one row and one step a call."""
 
     format_name = EXECUTORCH.name
+    target_read = True
 
     def target(self, precision: str) -> str:
-        """See ``Exporter.target``: the backend that runs the products."""
+        """See ``Exporter.target``: the backend that runs the products; of a file without any, its
+        own word.
+        """
         return "XNNPACK"
 
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:

@@ -7,7 +7,7 @@ from pathlib import Path
 from edgernn.contract.interface import Interface
 from edgernn.errors import ContractError, UsageError
 from edgernn.sessions.pte.program import read_program
-from edgernn.sessions.pte.stored import FORWARD
+from edgernn.sessions.pte.stored import FORWARD, LOOKUP
 
 
 def refuse_open(interface: Interface) -> None:
@@ -23,10 +23,10 @@ def refuse_open(interface: Interface) -> None:
 
 def refuse_undelegated(path: Path) -> None:
     """Raise ContractError where XNNPACK took no part of the written program: what is left to
-    ExecuTorch's own operators runs a hundred times slower.
+    ExecuTorch's own operators runs a hundred times slower, but for looking up rows of a table.
     """
     method = read_program(path).by_name[FORWARD]
-    if not method.delegates:
+    if not method.delegates and {*method.operators} != {LOOKUP}:
         raise ContractError(
             f"XNNPACK took none of the operators {', '.join(method.operators)}, so every step "
             "would run in ExecuTorch's portable ones, a hundred times slower; use another format"

@@ -24,8 +24,8 @@ _Fields = tuple[
     tuple[int, ...], tuple[int, ...]
 ]  # of a node's table: what is read, what is written
 _UNARY: _Fields = ((0,), (1,))
-_PAIRS = ("Add", "Div", "Minimum", "Multiply", "Subtract", "Maximum")
-_BINARY = (*_PAIRS, "PReLU", "BatchMatrixMultiply")
+PAIRS = ("Add", "Div", "Minimum", "Multiply", "Subtract", "Maximum")
+_BINARY = (*PAIRS, "PReLU", "BatchMatrixMultiply")
 _KERNELS = ("Conv2d", "DepthwiseConv2d", "ConvTranspose2d")
 _FIELDS: dict[str, _Fields] = {
     **dict.fromkeys(_BINARY, ((0, 1), (2,))),

@@ -18,6 +18,7 @@ from edgernn.sessions.pte.xnnpack import BACKEND, Constant, Graph, read_graph
 
 FORWARD = "forward"  # the method that computes
 LOOKUP = "aten::embedding.out"
+_PAIRS = frozenset(f"aten::{each}.out" for each in "add sub mul div minimum maximum".split())
 _FLOAT_BYTES = 4
 
 
@@ -27,7 +28,7 @@ class Stored:
     rounded.
 
     ``scales`` is one for each row, or for each block of a row; ``looked_up`` whether a step reads
-    one row of it.
+    one row of it; ``by_element`` whether it is no factor of a product, see ``Constant``.
     """
 
     shape: tuple[int, ...]
@@ -35,6 +36,7 @@ class Stored:
     content: np.ndarray
     scales: np.ndarray
     looked_up: bool = False
+    by_element: bool = False
 
     @property
     def bytes(self) -> int:
@@ -44,8 +46,10 @@ class Stored:
     @property
     def is_matrix(self) -> bool:
         """Whether it is one; a number a channel with axes of 1 behind, as pictures are normalised
-        by, is none.
+        by, is none, nor is what is added or multiplied element by element.
         """
+        if self.by_element:
+            return False
         return len(self.shape) == 2 or sum(size > 1 for size in self.shape) > 1
 
     def values(self) -> np.ndarray | None:
@@ -110,6 +114,11 @@ def _own(program: Program, method: Method) -> Iterator[Stored]:
         if place in scales:
             continue
         looked_up, scale = tables.get(place, (False, None))
+        readers = [
+            method.operators[each.index] if each.kind == KERNEL else ""
+            for each in method.instructions
+            if place in each.arguments
+        ]
         yield Stored(
             value.shape,
             value.dtype,
@@ -118,6 +127,7 @@ def _own(program: Program, method: Method) -> Iterator[Stored]:
             if scale is None
             else program.array(constants[scale]).astype(np.float32).ravel(),
             looked_up,
+            by_element=bool(readers) and _PAIRS.issuperset(readers),
         )
 
 
@@ -144,4 +154,10 @@ def _tables(method: Method, constants: dict[int, Value]) -> dict[int, tuple[bool
 
 
 def _of_delegate(constant: Constant) -> Stored:
-    return Stored(constant.shape, constant.dtype, constant.content, constant.scales)
+    return Stored(
+        constant.shape,
+        constant.dtype,
+        constant.content,
+        constant.scales,
+        by_element=constant.by_element,
+    )

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
-from edgernn.sessions.pte.flow import check, node_of
+from edgernn.sessions.pte.flow import PAIRS, Node, check, node_of
 from edgernn.storage.flatbuffer import Table
 
 BACKEND = "XnnpackBackend"
@@ -41,12 +41,14 @@ class Constant:
         dtype: as it is stored.
         content: the numbers, flat; of 4 bits two in a byte.
         scales: one for each row, or for each block of a row; empty where it is not rounded.
+        by_element: whether all that reads it takes it element by element with something else.
     """
 
     shape: tuple[int, ...]
     dtype: str
     content: np.ndarray
     scales: np.ndarray
+    by_element: bool = False
 
     @property
     def bytes(self) -> int:
@@ -96,8 +98,17 @@ def read_graph(content: memoryview, named: Mapping[str, memoryview]) -> Graph:
         operators=tuple(node.operator for node in nodes),
         inputs=len(inputs),
         outputs=len(outputs),
-        constants=tuple(constant for _, constant in values if constant is not None),
+        constants=tuple(
+            replace(constant, by_element=_by_element(nodes, place))
+            for place, (_, constant) in enumerate(values)
+            if constant is not None
+        ),
     )
+
+
+def _by_element(nodes: tuple[Node, ...], place: int) -> bool:
+    readers = [node.operator for node in nodes if place in node.reads]
+    return bool(readers) and all(operator in PAIRS for operator in readers)
 
 
 def _held(root: Table, beside: memoryview, named: Mapping[str, memoryview]) -> list[memoryview]:

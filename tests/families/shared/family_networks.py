@@ -5,7 +5,7 @@ and replay. A new family is one function and one row of ``ROWS``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,25 @@ def classifier() -> Tiny:
         "target": random.integers(0, 3, 48),
     }
     return Tiny(config, sample, text)
+
+
+def classifier_over(kind: str, **options: Any) -> Tiny:
+    """The classifier of characters over another kind of layer, of 8 values."""
+    tiny = classifier()
+    over = layer("rnn", kind, "embedding", hidden=8, **options)
+    layers = [over if own["name"] == "rnn" else own for own in tiny.config["layers"]]
+    return replace(tiny, config={**tiny.config, "layers": layers})
+
+
+def tagger_over_maps() -> Tiny:
+    """The tagger of pictures whose state is maps."""
+    tiny = tagger()
+    layers = {own["name"]: own for own in tiny.config["layers"]}
+    layers["rnn"] = layer("rnn", "conv_lstm", "pooled", width=4, kernel=3)
+    layers["vector"] = layer("vector", "frame_vector", "rnn", by="mean")
+    layers["head"] = layer("head", "linear", "vector", width="classes")
+    order = ["pixels", "convolution", "pooled", "rnn", "vector", "head"]
+    return replace(tiny, config={**tiny.config, "layers": [layers[name] for name in order]})
 
 
 def answerer() -> Tiny:
@@ -163,10 +182,16 @@ ROWS: dict[str, Callable[[], Tiny]] = {
     "painter of strokes": partial(painter, "strokes"),
     "translator": translator,
 }
+LAYERS: dict[str, Callable[[], Tiny]] = {  # of a kind that no row above has
+    "causal convolutions": partial(classifier_over, "causal_convolution", layers=2),
+    "convolutional LSTM": tagger_over_maps,
+    "binary weights": partial(classifier_over, "recurrent", cell="lstm", weights="binary"),
+    "ternary weights": partial(classifier_over, "recurrent", cell="gru", weights="ternary"),
+}
 
 
 def export_tiny(word: str, out: Path, **options: Any) -> Path:
-    """Export the network of a row, its weights drawn by a seed, to the bundle ``out``."""
+    """Export the network of a row of ``ROWS`` or ``LAYERS``, its weights drawn by a seed, to the bundle ``out``."""
     import torch
 
     from edgernn import formats
@@ -176,7 +201,7 @@ def export_tiny(word: str, out: Path, **options: Any) -> Path:
     from edgernn.models.layered.description import NetworkConfig
     from edgernn.models.layered.network import Network
 
-    tiny = ROWS[word]()
+    tiny = {**ROWS, **LAYERS}[word]()
     torch.manual_seed(5)
     network = Network(NetworkConfig.model_validate(tiny.config)).eval()
     loaded = Checkpoint(network, _tokenizer(tiny), {"corpus": "a test"}, tiny.sample)
@@ -190,3 +215,24 @@ def _tokenizer(tiny: Tiny) -> Tokenizer | None:
         text = tiny.text
         return None if text is None else Tokenizer.build([text], tiny.tokens, minimum_count=1)
     return pair_tokenizer([(tiny.text, "")])
+
+
+def exported_and_verified(word: str, out: Path, to: str) -> set[tuple[str, str]]:
+    """Export a row's network to every precision of one format, and verify it; return which files
+    there are, by graph and precision. Each check of each file must have been made, and passed.
+    """
+    from edgernn import formats
+    from edgernn.bundle import Bundle
+    from edgernn.parity.verify import verify_bundle
+
+    precision = formats.by_name(to).precisions
+    bundle = Bundle.open(export_tiny(word, out, to=[to], precision=precision, steps=20))
+    report = verify_bundle(bundle, steps=20)
+    failed = [
+        f"{artifact.path}: {check.name}: {check.status}: {check.detail}"
+        for artifact in report.artifacts
+        for check in artifact.checks
+        if check.status == "failed" or (check.name == "structure" and check.status != "passed")
+    ]
+    assert report.passed and not failed, failed
+    return {(artifact.graph, artifact.precision) for artifact in bundle.manifest.artifacts}
