@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 from edgernn.bundle.stored_weights import StoredWeight
@@ -26,6 +27,7 @@ from edgernn.sessions.pte.program import (
     KERNEL,
     Instruction,
     Method,
+    Value,
     read_program,
 )
 from edgernn.sessions.pte.stored import FORWARD, graphs_of, others, stored_constants
@@ -109,6 +111,7 @@ def _follow(method: Method, graphs: Sequence[Graph]) -> None:
     written = {place for place, value in enumerate(method.values) if not value.dtype}
     written |= {place for place, value in enumerate(method.values) if value.constant}
     written |= set(method.inputs)
+    filled = {_memory(method.values[place]) for place in method.inputs} - {None}
     for each in method.instructions:
         if each.kind == JUMP:
             raise SizeError("it jumps to another instruction: it branches or repeats")
@@ -116,20 +119,28 @@ def _follow(method: Method, graphs: Sequence[Graph]) -> None:
             continue
         reads, writes = _reads_and_writes(method, graphs, each)
         for place in reads:
-            if place not in written:
+            if place not in written and _memory(method.values[place]) not in filled:
                 raise SizeError(
                     f"{_called(method, each)} reads value {place}, which nothing has written: a "
                     "state that the file keeps between calls"
                 )
         written |= set(writes)
+        filled |= {_memory(method.values[place]) for place in writes} - {None}
         if overwritten := set(writes) & ({*method.inputs} | _constants(method)):
             raise SizeError(
                 f"{_called(method, each)} writes to value {min(overwritten)}, an input or a "
                 "constant"
             )
     for place in method.outputs:
-        if place not in written:
+        if place not in written and _memory(method.values[place]) not in filled:
             raise SizeError(f"it returns value {place}, which nothing has written")
+
+
+def _memory(value: Value) -> tuple[object, ...] | None:
+    """Return the memory of a tensor: one of another shape in the very same, which ExecuTorch makes
+    of what a view copies, is written with it. None of what the method does not plan.
+    """
+    return (value.memory, value.dtype, prod(value.shape)) if value.planned else None
 
 
 def _constants(method: Method) -> set[int]:

@@ -59,7 +59,8 @@ class Value:
         shape: of a tensor.
         fixed: whether a tensor's shape cannot change.
         constant: where a constant's data stands in the list of the program's; 0 of what is none.
-        planned: whether a tensor has a place in the memory that the method plans.
+        memory: where a tensor lies in the memory that the method plans: which part of it, and the
+            two halves of the offset; None where it has no place there.
         members: of a list of tensors or of whole numbers, the places of its values.
         text: of a text.
     """
@@ -69,9 +70,14 @@ class Value:
     shape: tuple[int, ...] = ()
     fixed: bool = True
     constant: int = 0
-    planned: bool = False
+    memory: tuple[int, int, int] | None = None
     members: tuple[int, ...] = ()
     text: str = ""
+
+    @property
+    def planned(self) -> bool:
+        """Whether it is a tensor with a place in the memory that the method plans."""
+        return self.memory is not None
 
 
 @dataclass(frozen=True)
@@ -236,13 +242,16 @@ def _value(entry: Table) -> Value:
     if kind != _TENSOR:
         return Value(kind)
     number = inner.whole(0, "b")
+    planned = inner.table(6)
     return Value(
         kind,
         dtype=DTYPES.get(number, f"scalar type {number}"),
         shape=tuple(inner.numbers(2, "i")),
         fixed=inner.whole(8, "b") == 0,
         constant=inner.whole(5, "I"),
-        planned=inner.table(6) is not None,
+        memory=None
+        if planned is None
+        else (planned.whole(0, "I"), planned.whole(1, "I"), planned.whole(2, "I")),
     )
 
 

@@ -18,7 +18,9 @@ from edgernn.sessions.pte.xnnpack import BACKEND, Constant, Graph, read_graph
 
 FORWARD = "forward"  # the method that computes
 LOOKUP = "aten::embedding.out"
-_PAIRS = frozenset(f"aten::{each}.out" for each in "add sub mul div minimum maximum".split())
+_PAIRS = frozenset(
+    f"aten::{each}.out" for each in ("add", "sub", "mul", "div", "minimum", "maximum")
+)
 _FLOAT_BYTES = 4
 
 

@@ -191,7 +191,9 @@ LAYERS: dict[str, Callable[[], Tiny]] = {  # of a kind that no row above has
 
 
 def export_tiny(word: str, out: Path, **options: Any) -> Path:
-    """Export the network of a row of ``ROWS`` or ``LAYERS``, its weights drawn by a seed, to the bundle ``out``."""
+    """Export the network of a row of ``ROWS`` or ``LAYERS``, its weights drawn by a seed, to the
+    bundle ``out``.
+    """
     import torch
 
     from edgernn import formats

@@ -39,6 +39,18 @@ def test_a_step_of_what_it_is_given_is_proved(tmp_path: Path) -> None:
     assert f"{ADD} (1)" in proved
 
 
+def test_a_view_of_what_was_written_is_read(tmp_path: Path) -> None:
+    """ExecuTorch copies no view whose shape is fixed: it gives it the same memory."""
+    values = [Tensor((2,)), Tensor((2,)), Tensor((2,), at=64), Tensor((1, 2), at=64), Tensor((2,))]
+    calls = [(KERNEL, 0, (0, 1, 2, 2)), (KERNEL, 0, (0, 3, 4, 4))]
+    assert f"{ADD} (2)" in prove(tmp_path, values=values, calls=calls, outputs=[4])
+    with pytest.raises(SizeError, match="reads value 3, which nothing has written"):
+        prove(tmp_path, values=values, calls=calls[1:], outputs=[4])
+    values[3] = Tensor((1, 3), at=64)  # more than was written
+    with pytest.raises(SizeError, match="reads value 3, which nothing has written"):
+        prove(tmp_path, values=values, calls=calls, outputs=[4])
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [

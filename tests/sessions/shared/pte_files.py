@@ -17,12 +17,15 @@ Call = tuple[int, int, tuple[int, ...]]  # its kind, which operator, the places 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A float32 tensor: planned memory, unless it is a constant."""
+    """A float32 tensor: planned memory, unless it is a constant; ``at`` is where it lies there, by
+    itself unless it is said.
+    """
 
     shape: tuple[int, ...]
     constant: int = 0
     planned: bool = True
     dynamic: bool = False
+    at: int | None = None
 
 
 def _vector(builder: Any, offsets: Sequence[int]) -> int:
@@ -54,7 +57,7 @@ def _table(builder: Any, fields: int, **slots: tuple[str, int]) -> int:
     return made
 
 
-def _value(builder: Any, value: Tensor | str) -> int:
+def _value(builder: Any, value: Tensor | str, place: int) -> int:
     if isinstance(value, str):
         text = builder.CreateString(value)
         inner = _table(builder, 1, _0=("offset", text))
@@ -62,7 +65,8 @@ def _value(builder: Any, value: Tensor | str) -> int:
     sizes = _ints(builder, value.shape)
     slots = {"_0": ("Int8", 6), "_2": ("offset", sizes), "_5": ("Uint32", value.constant)}
     if value.planned:
-        slots["_6"] = ("offset", _table(builder, 3, _0=("Uint32", 1)))
+        at = 1024 * place if value.at is None else value.at
+        slots["_6"] = ("offset", _table(builder, 3, _0=("Uint32", 1), _1=("Uint32", at)))
     slots["_8"] = ("Int8", int(value.dynamic))
     inner = _table(builder, 10, **slots)
     return _table(builder, 2, _0=("Uint8", 5), _1=("offset", inner))
@@ -89,7 +93,7 @@ def method(
     calls: Sequence[Call] = (),
 ) -> int:
     """Write one method."""
-    made = _vector(builder, [_value(builder, value) for value in values])
+    made = _vector(builder, [_value(builder, value, place) for place, value in enumerate(values)])
     called = _vector(builder, [_call(builder, call) for call in calls])
     chain = _table(builder, 4, _2=("offset", called))
     named = []
