@@ -2,9 +2,9 @@
 G]``.
 
 ``compact`` is trained from scratch on small pictures, and so is ``small``, which is narrower and
-sees forms in grey. The
-ResNets (He et al. 2016, https://arxiv.org/abs/1512.03385) name their parameters as torchvision
-does, so that its weight files load; what comes after the last feature map is cut off.
+learns forms apart from colours. The ResNets (He et al. 2016, https://arxiv.org/abs/1512.03385) name
+their parameters as torchvision does, so that its weight files load; what comes after the last
+feature map is cut off.
 """
 
 from __future__ import annotations
@@ -110,22 +110,34 @@ def _convolution(inputs: int, outputs: int, *, size: int, stride: int = 1) -> nn
 
 
 class SmallEncoder(CompactEncoder):
-    """The layers of ``compact``, of fewer channels; what the later ones see is grey, the mean of
-    the three colours in patches of its own.
+    """The layers of ``compact``, of fewer channels; the later ones see the picture in patches of
+    their own, and in training in other colours.
 
-    A form is so learned from things of all colours at once, also for a colour in which it was never
-    seen; the near features have the colours.
+    Each picture's colours are then turned by an angle of its own about the axis of greys, which
+    leaves light and contrast. A form is so learned from things of all colours at once, also for a
+    colour in which it was never seen; the near features have the true colours.
     """
 
     def __init__(self, image_size: int) -> None:
         super().__init__(image_size, patch=16, deep=24)
-        self.tones = _convolution(1, 16, size=4, stride=4)
+        self.forms = _convolution(3, 16, size=4, stride=4)
 
     def forward(self, x: Tensor) -> Tensor:
         """See ``CompactEncoder.forward``."""
-        colours, tones = self.placed(self.patches(x)), self.tones(x.mean(1, keepdim=True))
-        near = nn.functional.avg_pool2d(colours, 2)
-        return torch.cat((near, self.body(self.placed(tones))), 1)
+        near = nn.functional.avg_pool2d(self.placed(self.patches(x)), 2)
+        forms = self.forms(_turned(x) if self.training else x)
+        return torch.cat((near, self.body(self.placed(forms))), 1)
+
+
+def _turned(x: Tensor) -> Tensor:
+    """Turn the colours of pictures ``x [B, 3, S, S]``, each by a random angle t: by Rodrigues'
+    formula about (1, 1, 1), ``cos t · I + (1 - cos t) / 3 · J + sin t / √3 · K``.
+    """
+    angle = 2 * torch.pi * torch.rand(len(x), 1, 1, device=x.device)
+    cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], device=x.device)
+    own, all_of_it = torch.eye(3, device=x.device), torch.ones(3, 3, device=x.device)
+    turn = angle.cos() * own + (1 - angle.cos()) / 3 * all_of_it + angle.sin() / 3**0.5 * cross
+    return torch.bmm(turn.to(x.dtype), x.flatten(2)).view_as(x)
 
 
 class _Block(nn.Module):
