@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgernn import plots
 from edgernn.cli.app import main
 
 
@@ -31,6 +32,12 @@ def run(
         return code, out, err
 
     return call
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs leave no loss curve: drawing takes longer than a tiny training."""
+    monkeypatch.setattr(plots, "loss_curve", lambda metrics, path: None)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from PIL import Image
 from edgernn.cli.train import app
 from edgernn.models import checkpoint
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 Run = Callable[..., tuple[int, str, str]]
 SHARED = ("cell", "hidden", "layers", "between", "weights", "cell_options", "kernel", "growth")
 TINY = (

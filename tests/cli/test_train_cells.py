@@ -13,6 +13,7 @@ import torch
 from edgernn.models import checkpoint
 from edgernn.models.cells.table import CELLS, FUSED
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 TEXT = "the quick brown fox jumps over the lazy dog.\n" * 60
 RESUMED = ("min_lstm", "nas")
 SMALL = (

@@ -7,9 +7,12 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from edgernn.models import checkpoint
 from edgernn.models.layered.network import Network
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 TEXT = "the quick brown fox jumps over the lazy dog.\n" * 60
 SMALL = (
     *("--embedding", 16, "--hidden", 16, "--layers", 3, "--batch", 4, "--chunk", 12),

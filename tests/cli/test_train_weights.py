@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from edgernn.models import checkpoint
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 TEXT = "the quick brown fox jumps over the lazy dog.\n" * 60
 SMALL = (
     *("--embedding", 16, "--hidden", 16, "--layers", 2, "--batch", 4, "--chunk", 12),
