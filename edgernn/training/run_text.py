@@ -24,6 +24,7 @@ import torch
 from pydantic import AfterValidator, Field
 
 from edgernn.contract import TOKENS, Record
+from edgernn.data.text import counting
 from edgernn.data.text.corpus import Corpus
 from edgernn.data.text.source import CorpusSource, open_source
 from edgernn.data.text.token_kinds import CAPTION
@@ -176,7 +177,10 @@ def _prepare(data: str, out: Path, *, setup: TextSetup, glob: str, validation: s
             validation_source=own,
         )
     tokenizer.save(out / checkpoint.TOKENIZER)
-    evaluation = np.asarray(corpus.validation[:_EVALUATION_TOKENS], np.int64)
+    evaluation = corpus.validation[:_EVALUATION_TOKENS]
+    if setup.letters:  # it is trained on lines, each from the first state
+        evaluation = tokenizer.encode("\n" + counting.line(setup.letters, counting.LONGEST))
+    evaluation = np.asarray(evaluation, np.int64)
     checkpoint.save_evaluation(out / checkpoint.EVALUATION, {TOKENS: evaluation})
 
 

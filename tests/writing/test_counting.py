@@ -13,6 +13,7 @@ import torch
 from edgernn.contract import Decoding
 from edgernn.data.text import counting
 from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.models import checkpoint
 from edgernn.models.eager import EagerSession
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.writing.counting import Counted, count_lines, counters, states_of
@@ -92,3 +93,7 @@ def test_the_try_that_counts_best_is_kept(tmp_path: Path) -> None:
     losses = {p: one["validation_loss"] for p, one in told.items() if one["lines_right"] == most}
     assert found.run.folder == min(losses, key=losses.__getitem__)
     assert tried[found.run.folder]["model"]["cell"] == "gru"
+    loaded = checkpoint.load(found.run.folder)
+    assert loaded.evaluation is not None  # a line, as in training, not a text of many
+    held_out = loaded.text_tokenizer.decode(loaded.evaluation["tokens"].tolist())
+    assert held_out == "\n" + counting.line("ab", counting.LONGEST)
