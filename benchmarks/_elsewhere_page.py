@@ -23,14 +23,16 @@ _WIDTH = 118
 _SAID = {WRONG: "computes something else", INEXACT: "computes in fewer bits"}
 ABOUT = """\
 Made by `compatibility.py`: a tiny untrained language model of every cell (two layers of 64, B = 1,
-T = 1), exported in every precision, goes through each runtime over 256 steps on its own state. A
-cell of the tables is the largest difference of any output or state from {reference}, relative to
-the tensor's largest value where that is above 1. *Generate* is the file that decodes in the graph,
-32 tokens in one call. *Refused*: its own line stands below, with what to do. *Wrong*: above 0.1, or
-other tokens, without a word from the runtime. A float file that differs by more than 0.001 is
-computed in fewer bits. Integer files differ by up to 0.1 and are right, since native onnxruntime
-rounds activations to 8 bits and others do not. *Sizes fixed*: the file was refused until batch and
-time were fixed at 1, as `python -m onnxruntime.tools.make_dynamic_shape_fixed` does.
+T = 1), and of four layers of LSTM and GRU with a [way past each](../edgernn/models/DEEP.md),
+exported in every precision, goes through each runtime over 256 steps on its own state; so do layers
+that are no cell, and hoisted networks, in float32. A cell of the tables is the largest difference
+of any output or state from {reference}, relative to the tensor's largest value where that is above
+1. *Generate* is the file that decodes in the graph, 32 tokens in one call. *Refused*: its own line
+stands below, with what to do. *Wrong*: above 0.1, or other tokens, without a word from the runtime.
+A float file that differs by more than 0.001 is computed in fewer bits. Integer files differ by up
+to 0.1 and are right, since native onnxruntime rounds activations to 8 bits and others do not.
+*Sizes fixed*: the file was refused until batch and time were fixed at 1, as `python -m
+onnxruntime.tools.make_dynamic_shape_fixed` does.
 
 `edgernn explain` tells from this where a network runs. {machine}."""
 

@@ -68,12 +68,10 @@ def _bias_of_the_gate_lost(model: onnx.ModelProto) -> None:
         set_weight(model, name, np.zeros_like(weight(model, name)))
 
 
-def _scale_lost(model: onnx.ModelProto) -> None:
-    """One block is signs alone."""
+def _scales_lost(model: onnx.ModelProto) -> None:
+    """A layer's weights are signs alone."""
     name = f"{_TOP}.scales"
-    scales = weight(model, name).copy()
-    scales[3] = 1
-    set_weight(model, name, scales)
+    set_weight(model, name, np.ones_like(weight(model, name)))
 
 
 def _labels_exchanged(manifest: dict[str, Any]) -> None:
@@ -141,9 +139,9 @@ FAULTS = (
     ),
     *(
         Fault(
-            f"C: a scale of {name} weights lost",
+            f"C: the scales of {name} weights lost",
             "signs without their size",
-            change(_scale_lost, inner),
+            change(_scales_lost, inner),
             _ALL,
             _WORST,
             honest=f"c {name}",

@@ -103,7 +103,9 @@ def quantize_matrix(
 
 def few_valued(weight: np.ndarray) -> Blocks | None:
     """Return ``weight``, float ``[N, K]``, as it is, in blocks whose values are plus and minus a
-    scale and zero, as 4-bit integers -1, 0 and 1: of the fewest bytes; None where there are none.
+    scale and zero, as 4-bit integers -1, 0 and 1: of the fewest bytes; None where there are none. A
+    block of zeros has the scale 0, and 1 throughout: signs alone, as where a cell does not see its
+    input.
     """
     rows = np.asarray(weight, np.float32)
     columns = rows.shape[1]
@@ -116,7 +118,7 @@ def few_valued(weight: np.ndarray) -> Blocks | None:
         blocks = -(-columns // size)
         whole = np.pad(rows, ((0, 0), (0, blocks * size - columns))).reshape(-1, blocks, size)
         scales = np.abs(whole).max(2)  # [N, blocks]
-        integers = np.sign(whole).astype(np.int8)
+        integers = np.where(scales[:, :, None] == 0, 1, np.sign(whole)).astype(np.int8)
         if np.isfinite(scales).all() and np.array_equal(integers * scales[:, :, None], whole):
             return Blocks(integers, scales, FEW_STORED, columns)
     return None

@@ -96,5 +96,6 @@ def feeds_from(
 
 
 def _moment(rows: np.ndarray) -> np.ndarray:
-    found: np.ndarray = rows.T @ rows / len(rows)
+    with np.errstate(over="ignore", invalid="ignore"):  # who takes them refuses what is not finite
+        found: np.ndarray = rows.T @ rows / len(rows)
     return found

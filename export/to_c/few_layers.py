@@ -9,7 +9,7 @@ import onnx
 
 from edgernn.bundle.stored_weights import FROM_STATE
 from edgernn.errors import UsageError
-from edgernn.export.rounding.blocks import few_valued
+from edgernn.export.rounding.blocks import Blocks, few_valued
 from edgernn.export.to_onnx.quantize import constant_matrix, layer_name
 
 _WORDS = {1: "binary", 2: "ternary"}
@@ -28,7 +28,7 @@ def few_layers(model_proto: onnx.ModelProto, most: int) -> frozenset[str]:
         if matrix is None:
             continue
         layer, blocks = layer_name(node), few_valued(matrix)
-        if blocks is not None and (most > 1 or np.all(matrix)):
+        if blocks is not None and (most > 1 or _all_signs(blocks)):
             found.add(layer)
         elif layer.rpartition(".")[2] in FROM_STATE:
             raise UsageError(
@@ -39,3 +39,9 @@ def few_layers(model_proto: onnx.ModelProto, most: int) -> frozenset[str]:
     if not found:
         raise UsageError(f"no matrix has rows of {most + 1} values; leave {_WORDS[most]} out")
     return frozenset(found)
+
+
+def _all_signs(blocks: Blocks) -> bool:
+    """Return whether every integer but the padding is a sign."""
+    rows = blocks.integers.reshape(len(blocks.integers), -1)
+    return bool(np.all(rows[:, : blocks.columns]))

@@ -57,9 +57,11 @@ def half(captioner_bundle: Bundle) -> Subject:
             replace(PERFECT, top1=1 - 1 / 80),
             "passed",
         ),  # one word may turn in any sample, however small
-        (replace(PERFECT, top1=1 - 2 / 80), "failed"),
-        (replace(PERFECT, tokens=1000, top1=0.991), "passed"),
-        (replace(PERFECT, tokens=1000, top1=0.989), "failed"),
+        (replace(PERFECT, worst_kl=1e-3, top1=1 - 2 / 80), "failed"),
+        (replace(PERFECT, tokens=1000, worst_kl=1e-3, top1=0.991), "passed"),
+        (replace(PERFECT, tokens=1000, worst_kl=1e-3, top1=0.989), "failed"),
+        (replace(PERFECT, tokens=1000, worst_kl=2e-6, top1=0.9), "failed"),
+        (replace(PERFECT, tokens=1000, worst_kl=9e-7, top1=0.9), "passed"),  # of equal ones
         (replace(PERFECT, nats=math.log(8.015)), "passed"),
         (replace(PERFECT, nats=math.log(8.017)), "failed"),
         (replace(PERFECT, nats=math.log(4.0)), "passed"),

@@ -52,6 +52,17 @@ def test_the_moments_are_those_of_what_each_layer_hears(
     assert found["head"].shape == (8, 8)
 
 
+def test_moments_of_numbers_that_overflow_are_not_finite_and_nothing_warns(
+    make_model: MakeModel,
+) -> None:
+    model = make_model(cell="rnn_relu", layers=1)
+    with torch.no_grad():
+        model.recurrent.fused.weight_hh_l0.fill_(10)  # type: ignore[union-attr, operator]
+        model.recurrent.fused.bias_hh_l0.fill_(1)  # type: ignore[union-attr, operator]
+    feeds = list(text_feeds(EagerSession(model), np.arange(20)))  # states of up to some 1e36
+    assert not np.isfinite(hessians(step_graph(model), feeds)["head"]).all()
+
+
 def test_each_feed_is_one_step_of_the_model(make_model: MakeModel) -> None:
     model = make_model(learned_initial_state=True)
     reference, tokens = EagerSession(model), np.array([3, 1, 4, 1, 5])

@@ -52,6 +52,16 @@ def test_blocks_are_exact_or_none() -> None:
     assert few_valued(rows) is None
 
 
+def test_a_block_of_zeros_is_of_signs_alone() -> None:
+    rows = np.float32(0.3) * np.sign(np.random.default_rng(1).normal(size=(4, 32)))
+    rows[:, 16:] *= np.float32(2)
+    rows[1, :16] = 0  # of a gate that does not see the input
+    blocks = few_valued(rows)
+    assert blocks is not None and blocks.scales[1, 0] == 0
+    assert {*blocks.integers.ravel()} == {-1, 1}
+    np.testing.assert_array_equal(blocks.values(), rows.astype(np.float32))
+
+
 @pytest.mark.parametrize(("values", "bits"), [([-1, 1], 1), ([-1, 0, 1], 2)])
 def test_panels_hold_a_bit_or_two_of_each_value(values: list[int], bits: int) -> None:
     random = np.random.default_rng(2)
