@@ -13,6 +13,7 @@ from edgernn.contract.interface import FileTensor, Interface
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.onnx_rules import check_outputs, input_of
 from edgernn.parity.structure.openvino_call import IrCall, constant
+from edgernn.parity.structure.openvino_places import follow_places
 from edgernn.parity.structure.openvino_table import SEQUENCES, TABLE
 from edgernn.parity.structure.sizes import SizeError, UnknownError, Value, is_open
 from edgernn.sessions.openvino.ir import Layer, Network, Port
@@ -107,7 +108,7 @@ class _Following:
             raise rules.unknown(call.what)
         if layer.kind in SEQUENCES:
             self._refuse_reordered(call, sources)
-        made = handler(call)
+        made = follow_places(call, lambda: handler(call))
         self._put(layer, made if isinstance(made, list) else [made])
         if layer.kind == "Broadcast" and call[0].known is not None and call[0].known.size == 1:
             self._fills[layer.id, layer.outputs[0]] = call[0].known.ravel()[0]

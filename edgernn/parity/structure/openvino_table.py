@@ -4,16 +4,30 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
 
-from edgernn.parity.structure import shape_moves
+import numpy as np
+
+from edgernn.parity.structure import places, shape_moves
 from edgernn.parity.structure import shape_rules as rules
 from edgernn.parity.structure.openvino_call import IrCall
-from edgernn.parity.structure.sizes import ONE, SizeError, Value, closed, dim, size_of
+from edgernn.parity.structure.sizes import (
+    ONE,
+    Size,
+    SizeError,
+    Value,
+    closed,
+    dim,
+    is_callers,
+    known,
+    size_of,
+)
 
 Handler = Callable[[IrCall], Value | list[Value]]
+_END = 1 << 62
 SEQUENCES = {"LSTMSequence": (1, 2), "GRUSequence": (1,), "RNNSequence": (1,)}  # → states
 
 
@@ -75,6 +89,34 @@ def _slice(call: IrCall) -> Value:
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         value = shape_moves.cut(value, axis, start, end, call.what, step=int(step))
     return value
+
+
+def _strided(call: IrCall) -> Value:
+    if any("1" in call.get(f"{name}_mask") for name in ("new_axis", "shrink_axis", "ellipsis")):
+        raise rules.unknown(f"{call.what} with new or lost axes")
+    starts, ends, steps = (call.elements(place) for place in (1, 2, 3))
+    ignored = [call.numbers(f"{name}_mask") + [0] * len(starts) for name in ("begin", "end")]
+    value = call[0]
+    for axis, (start, end, step) in enumerate(zip(starts, ends, steps, strict=True)):
+        first, last = (0 if ignored[0][axis] else start), (_END if ignored[1][axis] else end)
+        value = shape_moves.cut(value, axis, first, last, call.what, step=int(step))
+    return value
+
+
+def _count_up(call: IrCall) -> Value:
+    (start,), (end,), (step,) = (call.elements(place) for place in range(3))
+    if (start, step) == (0, 1) and isinstance(end, Size):
+        return places.count_up(end, call.what)
+    if isinstance(end, Size):
+        raise SizeError(f"{call.what} counts to the size of an axis")
+    return known(np.arange(start, end, step).astype(object))
+
+
+def _multiplied(call: IrCall) -> Value:
+    if call[0].known is None:
+        return _reduce(call)
+    whole: Any = functools.reduce(rules.times, call[0].known.ravel(), 1)
+    return known([whole] if call.yes("keep_dims") else whole)
 
 
 def _split(call: IrCall) -> list[Value]:
@@ -176,8 +218,12 @@ def _sequence(call: IrCall) -> list[Value]:
         )
         for place in places
     ]
-    after = rules.recurrent(call[0], states, call.what, batch_axis=0, time_axis=1)
     batch, hidden = call[0].dims[0], dim(int(call.get("hidden_size")))
+    if call[0].dims[1] != ONE and not is_callers(call[0].dims[1]):  # each row by itself
+        rules.within(call[0], states, call.what, batch_axis=0)
+        after = [Value((ONE, batch, hidden)) for _ in states]
+    else:
+        after = rules.recurrent(call[0], states, call.what, batch_axis=0, time_axis=1)
     left = [Value((batch, ONE, *own.dims[2:]), part=own.part) for own in after]
     return [Value((batch, ONE, call[0].dims[1], hidden)), *left]
 
@@ -191,7 +237,7 @@ _DECIDING = """
 Ceiling FloorMod Floor IsInf IsNaN LogicalAnd LogicalNot LogicalOr LogicalXor Mod NotEqual Round
 GreaterEqual LessEqual Sign
 """
-_REDUCING = "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum"
+_REDUCING = "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum"
 TABLE: dict[str, Handler] = {
     **dict.fromkeys((*_UNARY.split(), *_BINARY.split()), _each()),
     **dict.fromkeys(_DECIDING.split(), _decided()),
@@ -209,6 +255,9 @@ TABLE: dict[str, Handler] = {
     "Broadcast": _broadcast,
     "Gather": _gather,
     "Slice": _slice,
+    "StridedSlice": _strided,
+    "Range": _count_up,
+    "ReduceProd": _multiplied,
     "Split": _split,
     "VariadicSplit": _parts,
     "Concat": lambda call: shape_moves.concat(call.values, int(call.get("axis")), call.what),

@@ -37,6 +37,7 @@ WEIGHTS = "weights of a softmax"
 _DATA = frozenset((IDS, _TRUTH, _WITHIN, WEIGHTS))  # which any operator may take
 _MASKS = frozenset((_TRUTH, _WITHIN))
 ROWS: Dim = (BATCH,)
+_NO_PLACE = 1 << 31
 Values = Sequence[Value | None]
 Rule = Callable[[Values, str, Sequence[int]], Value | None]
 
@@ -154,6 +155,13 @@ def _at_least(values: Values, what: str, axes: Sequence[int]) -> Value | None:
     return _made(values[:2], Meaning(_INSIDE, meaning.axis))  # the first of an empty row
 
 
+def _at_most(values: Values, what: str, axes: Sequence[int]) -> Value | None:
+    """A bound that no place reaches."""
+    value, number = values[0], _number(values[1])
+    bound = isinstance(number, int | float) and number >= _NO_PLACE
+    return value if bound and _kind(value) == _INSIDE else None
+
+
 def _choose(values: Values, what: str, axes: Sequence[int]) -> Value | None:
     condition, left, right = _placed(values)
     if condition is None or _kind(condition) not in _MASKS or left is None or right is None:
@@ -264,6 +272,7 @@ RULES: dict[str, Rule] = {
     "above": lambda values, what, axes: _below(values[::-1], what, axes),
     "minus": _minus,
     "at least": _at_least,
+    "at most": _at_most,
     "choose": _choose,
     "fill": _fill,
     "times": _times,

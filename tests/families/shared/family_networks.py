@@ -4,7 +4,7 @@ and replay. A new family is one function and one row of ``ROWS``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -219,15 +219,18 @@ def _tokenizer(tiny: Tiny) -> Tokenizer | None:
     return pair_tokenizer([(tiny.text, "")])
 
 
-def exported_and_verified(word: str, out: Path, to: str) -> set[tuple[str, str]]:
-    """Export a row's network to every precision of one format, and verify it; return which files
-    there are, by graph and precision. Each check of each file must have been made, and passed.
+def exported_and_verified(
+    word: str, out: Path, to: str, precision: Sequence[str] = ()
+) -> set[tuple[str, str]]:
+    """Export a row's network to one format in some precisions, else in all, and verify it; return
+    which files there are, by graph and precision. No check may fail, and the structure of each file
+    must be proved.
     """
     from edgernn import formats
     from edgernn.bundle import Bundle
     from edgernn.parity.verify import verify_bundle
 
-    precision = formats.by_name(to).precisions
+    precision = precision or formats.by_name(to).precisions
     bundle = Bundle.open(export_tiny(word, out, to=[to], precision=precision, steps=20))
     report = verify_bundle(bundle, steps=20)
     failed = [

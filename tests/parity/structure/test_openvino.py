@@ -17,7 +17,10 @@ pytest.importorskip("openvino")
 
 from edgernn import formats
 from edgernn.contract import ENCODE, STEP, Decoding, FileContract
+from edgernn.data.pairs.pair_ids import pair_decoding
 from edgernn.models.cells.table import CELLS
+from edgernn.models.layered.network import Network
+from edgernn.models.translator import TranslatorShape, translator_config
 from edgernn.parity.structure.openvino import OpenVinoStructure
 from edgernn.parity.structure.sizes import SizeError, UnknownError
 from edgernn.sessions.openvino.described import describe
@@ -139,3 +142,18 @@ def test_a_variable_in_a_file_that_keeps_nothing_is_refused(
     plain = own.narrowing.model_copy(update={"runtime_state": False})
     with pytest.raises(SizeError):
         OpenVinoStructure(path).prove(own.model_copy(update={"narrowing": plain}))
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_a_sequence_of_any_length_is_followed(attention: bool, tmp_path: Path) -> None:
+    """A translator: masks of padding, places within a row, attention over an open axis."""
+    shape = TranslatorShape(hidden=8, encoder=4, embedding=5, attention=attention)
+    network = Network(translator_config(shape, 9, writes=pair_decoding(6)))
+    kind = formats.resolve(formats.by_name("openvino").exporter or "", needed_for="it", extra=None)
+    for graph in (ENCODE, STEP):
+        path = tmp_path / graph
+        kind().export(network, path, precision="float32", decoding=pair_decoding(6), graph=graph)
+        assert "the same at every size" in prove(path)
+    change(tmp_path / ENCODE, r'type="LogicalNot"', 'type="IsNaN"')
+    with pytest.raises(UnknownError, match="decides by ids"):
+        prove(tmp_path / ENCODE)
