@@ -14,7 +14,7 @@ import edgernn
 from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import MANIFEST, Manifest, parse_manifest
+from edgernn.bundle.manifest import MANIFEST, SIGNATURE, Manifest, parse_manifest
 from edgernn.bundle.packed import refuse_foreign_file
 from edgernn.bundle.records import Provenance
 from edgernn.contract import BATCH, STEP, Contract
@@ -234,6 +234,7 @@ def _foreign_files(folder: Path) -> list[str]:
     reports = (bundles.REPORT, bundles.REPORT_PAGE)
     listed = {
         MANIFEST,
+        SIGNATURE,
         *reports,
         *manifest.files,
         *(artifact.path for artifact in manifest.artifacts),

@@ -20,6 +20,7 @@ LAYERS = (
     "formats",
     "plots",
     "bundle",
+    "signing",
     "data",
     "sessions",
     "decoding",

@@ -36,6 +36,7 @@ from edgernn.storage.inner_paths import clash
 
 MANIFEST = "manifest.json"
 REPORTS = ("report.json", "report.html")  # written by verify, listed by nobody
+SIGNATURE = "model.sig"  # written by sign over all that is listed, so listed by nobody
 _GRAPH_SUFFIXES = (".pt", ".onnx")
 _CHECKPOINT_FILES, _VOCABULARY = ("config.json", "weights.safetensors"), "tokenizer.json"
 
@@ -43,7 +44,8 @@ _CHECKPOINT_FILES, _VOCABULARY = ("config.json", "weights.safetensors"), "tokeni
 class Manifest(Record):
     """The whole of ``manifest.json``.
 
-    ``files`` lists every file of the bundle but the manifest itself, the artifacts and the reports.
+    ``files`` lists every file of the bundle but the manifest itself, the artifacts, the reports and
+    the signature.
     ``family`` says what kind of model it is, see ``families/table.py``; a word that is not known
     there means what needs the contract alone. ``tokenizer`` and ``decoding`` are there where the
     model reads or writes text. ``labels`` are names of the places along an axis of the contract, as
@@ -157,7 +159,7 @@ def _path_problem(manifest: Manifest) -> str:
     ]
     if unlisted:
         return f"files does not list {unlisted[0]}, so nothing vouches for it"
-    own = (MANIFEST, *REPORTS)
+    own = (MANIFEST, *REPORTS, SIGNATURE)
     return clash([*own, *manifest.files, *(artifact.path for artifact in manifest.artifacts)])
 
 

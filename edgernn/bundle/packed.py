@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from edgernn import storage
-from edgernn.bundle.manifest import MANIFEST
+from edgernn.bundle.manifest import MANIFEST, SIGNATURE
 from edgernn.bundle.manifest_file import MANIFEST_MAX_BYTES, read_manifest, refusal
 from edgernn.errors import BundleError, UsageError
 from edgernn.storage import inner_paths
@@ -104,9 +104,24 @@ def unpack(source: Path) -> Path:
     return folder
 
 
+def entries(source: Path) -> list[str]:
+    """Return the names of the files in a single-file bundle, as they stand there.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    try:
+        with storage.open_to_read(source) as file, zipfile.ZipFile(file) as archive:
+            return [name for name in archive.namelist() if not name.endswith("/")]
+    except _DAMAGED_ZIP as error:
+        raise BundleError(
+            f"{source} cannot be read ({refusal(error)}); copy or export it again"
+        ) from error
+
+
 def _extract_listed(archive: zipfile.ZipFile, source: Path, folder: Path) -> None:
-    """Extract the manifest, then only what it lists and no more bytes than it lists: a zip bomb
-    finds no room.
+    """Extract the manifest, then only what it lists and no more bytes than it lists, and the
+    signature: a zip bomb finds no room.
     """
     names = archive.namelist()
     if MANIFEST not in names:
@@ -123,6 +138,7 @@ def _extract_listed(archive: zipfile.ZipFile, source: Path, folder: Path) -> Non
     manifest = read_manifest(source, folder)
     room = {inner: entry.bytes for inner, entry in manifest.files.items()}
     room |= {artifact.path: artifact.bytes for artifact in manifest.artifacts}
+    room[SIGNATURE] = MANIFEST_MAX_BYTES
     seen: set[str] = set()
     for name in names:
         listed = next(

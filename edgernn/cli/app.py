@@ -30,10 +30,12 @@ from edgernn.cli import (
     generate,
     import_command,
     paint,
+    sign,
     streams,
     tag,
     train,
     translate,
+    verify,
 )
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.cli.signals import unwinding
@@ -61,7 +63,7 @@ app = typer.Typer(
 app.add_typer(train.app, name="train")
 app.command("import")(import_command.import_checkpoint)
 app.command("export")(bundle_commands.export)
-app.command("verify")(bundle_commands.verify)
+app.command("verify")(verify.verify)
 app.command("generate")(generate.generate)
 app.command("translate")(translate.translate)
 app.command("caption")(caption.caption)
@@ -73,6 +75,7 @@ app.command("cells")(cells.cells)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("inspect")(bundle_commands.inspect)
+app.command("sign")(sign.sign)
 app.command("card")(card.card)
 app.command("doctor")(doctor.doctor)
 app.add_typer(demo.app, name="demo")

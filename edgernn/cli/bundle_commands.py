@@ -1,4 +1,4 @@
-"""``edgernn export``, ``verify`` and ``inspect``: what is done to bundles."""
+"""``edgernn export`` and ``inspect``: what makes bundles, and what shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgernn.cli import tables
-from edgernn.cli.choices import TrustOption, completing, format_names, precision_names, target_names
+from edgernn.cli.choices import completing, format_names, precision_names, target_names
 from edgernn.cli.config import Config
 from edgernn.cli.hoisting import (
     FORWARD,
@@ -41,7 +41,6 @@ from edgernn.wording import size
 if TYPE_CHECKING:
     from edgernn.bundle import Bundle
 
-_LONG_STEPS = 1000
 _reduced = partial(typer.Option, rich_help_panel="Reduced precision")
 
 
@@ -140,6 +139,7 @@ def export(
     """Export a trained model to a bundle, each file checked against the contract and the
     reference.
     """
+    from edgernn.bundle.signature import is_signed
     from edgernn.export.operators import Operators
     from edgernn.export.pack import export_bundle, refuse_foreign
     from edgernn.export.rounding.compression import Budget
@@ -157,11 +157,14 @@ def export(
     asked: dict[str, Any] = {"precision": words(precision), "release": release, "options": options}
     asked |= {"in_graph": in_graph or decoding, "target": words(target)}
     refuse_foreign(out)  # before anything takes long
+    signed = is_signed(out)
     if is_onnx(run) or is_python(run):
         bundle = _write_foreign(run, said, out, to=words(to) or "onnx", **asked)
     else:
         said.only(what="a run of edgernn train")
         bundle = export_bundle(run, out, to=words(to), tell=tell, **asked)
+    if signed:
+        tell(f"the bundle that stood at {out} was signed, and this one is not; sign it again")
     _show_exported(bundle, out, as_json=as_json)
 
 
@@ -203,77 +206,6 @@ def _first_text(path: Path | None) -> str | None:
         return None
     with open_source(str(path)) as source:
         return next(source.chunks(), "")
-
-
-def verify(
-    bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
-    to: Annotated[
-        str | None, typer.Option(help="Formats to verify; default all.", **completing(format_names))
-    ] = None,
-    steps: Annotated[
-        int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")
-    ] = 256,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Draw rows and call lengths as the report with this seed did."),
-    ] = None,
-    long: Annotated[bool, typer.Option("--long", help="1,000 steps.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail also where a check could not be run.")
-    ] = False,
-    reference: Annotated[
-        Path | None, typer.Option(help="Compare with this checkpoint, not the bundle's.")
-    ] = None,
-    trust: TrustOption = False,
-    runtime: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="onnxruntime-web, -node or tflite-micro, in place of each format's own.",
-        ),
-    ] = None,
-    runtime_path: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where npm put that runtime.")
-    ] = None,
-    json: Annotated[
-        str | None, typer.Option(help="Write the report as JSON to this file; - for stdout.")
-    ] = None,
-    junit: Annotated[str | None, typer.Option(help="Write it as JUnit XML; - for stdout.")] = None,
-    html: Annotated[
-        str | None, typer.Option(help="Write it as a page to publish; - for stdout.")
-    ] = None,
-) -> None:
-    """Check every artifact against the reference over chained runs. Exit code 0: all passed; 1: a
-    check failed.
-    """
-    from edgernn.parity.report.data import VerifyReport
-    from edgernn.parity.report.html import to_html
-    from edgernn.parity.report.junit import to_junit
-    from edgernn.parity.verify import verify_bundle
-
-    if (json, junit, html).count("-") > 1:
-        raise UsageError(
-            "- is given for more than one of --json, --junit and --html; stdout takes one of them"
-        )
-    report = verify_bundle(
-        bundle,
-        to=words(to),
-        steps=_LONG_STEPS if long else steps,
-        seed=seed,
-        reference=reference,
-        trust=trust,
-        runtime=runtime,
-        runtime_path=runtime_path,
-        write_report=True,
-        tell=tell,
-    )
-    for target, make in ((json, VerifyReport.to_json), (junit, to_junit), (html, to_html)):
-        if target is not None:
-            write_result(target, make(report))
-    if "-" not in (json, junit, html):
-        tables.say_report(report)
-    if not report.passed or (strict and not report.complete):
-        raise typer.Exit(1)
 
 
 def inspect(

@@ -5,6 +5,7 @@ them with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -120,6 +121,16 @@ def conditioning_names() -> list[str]:
 TrustOption = Annotated[
     bool,
     typer.Option("--trust", help="Run C as it lies in the bundle, not generated afresh."),
+]
+
+SignedByOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Whose signature it must have: a public key, or certificates (PEM)."
+    ),
+]
+SignerOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The name that the signer's certificate has.")
 ]
 
 

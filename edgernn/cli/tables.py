@@ -122,6 +122,8 @@ def say_report(report: VerifyReport) -> None:
     else:
         say_sheet(_checks(report))
     say(f"reference: {report.reference}")
+    if report.signed_by:
+        say(f"signed by {report.signed_by}")
     say(f"rows and call lengths drawn by --seed {report.seed}")
     say(_headline(report))
 

@@ -21,6 +21,7 @@ from edgernn.parity.report.data import ArtifactReport, VerifyReport
 from edgernn.parity.report.html import to_html
 from edgernn.parity.subject import DEFAULT_STEPS, Subject, subjects
 from edgernn.sessions.base import Session
+from edgernn.signing import check_signature
 
 Tell = Callable[[str], None]
 
@@ -33,6 +34,8 @@ def verify_bundle(
     seed: int | None = None,
     reference: Path | None = None,
     trust: bool = False,
+    signed_by: Path | None = None,
+    signer: str | None = None,
     runtime: str | None = None,
     runtime_path: Path | None = None,
     write_report: bool = False,
@@ -49,6 +52,8 @@ def verify_bundle(
         reference: a checkpoint folder to compare with, instead of the bundle's own.
         trust: judge programs, as C, as they lie in the bundle, and not what is generated afresh
             from the graph beside them.
+        signed_by, signer: whose signature the bundle must have, see ``signing.check_signature``;
+            it is checked before anything in the bundle is run.
         runtime: another runtime than each format's own, as ``onnxruntime-web``; files that it does
             not run are left out, and ``tell`` hears of them.
         runtime_path: the folder that holds it.
@@ -58,12 +63,20 @@ def verify_bundle(
 
     Raises:
         BundleError: the bundle cannot be opened; digests are part of that.
+        CheckFailedError: it has no signature, or another one than ``signed_by`` asks for.
         UsageError: ``steps`` below 1, ``seed`` below 0, no artifact is of the formats asked for,
             or an unknown runtime.
         UnavailableError: the runtime is not here; says what brings it.
     """
     row, kind = _other(runtime, runtime_path)
     bundle = Bundle.open(source, trust=trust)
+    if signed_by is not None:
+        signature = check_signature(bundle, signed_by, signer=signer).words
+        tell(f"signed by {signature}")
+    elif signer is not None:
+        raise UsageError("--signer names who signed; give whom you trust with --signed-by")
+    else:
+        signature = ""
     found, words = subjects(
         bundle, to=to, steps=steps, seed=seed, reference=reference, kind=kind, runs=row
     )
@@ -79,6 +92,7 @@ def verify_bundle(
         steps=steps,
         seed=found[0].seed,
         lacks=lacking(bundle),
+        signed_by=signature,
         made=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         edgernn=edgernn.__version__,
         machine=_machine(),

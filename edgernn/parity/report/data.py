@@ -82,6 +82,7 @@ class VerifyReport(_Verdict):
         steps: the depth of the check: of a run in single steps, and of the greedy text.
         seed: by which rows and call lengths were drawn: ``verify`` with it draws the same again.
         lacks: what a complete bundle has and this one lacks; see ``completeness``.
+        signed_by: who signed the bundle, where that was asked for and checked.
         made, edgernn, machine: when (UTC), by which version, and on what.
     """
 
@@ -90,6 +91,7 @@ class VerifyReport(_Verdict):
     steps: int
     seed: int = 0
     lacks: tuple[str, ...] = ()
+    signed_by: str = ""
     made: str = ""
     edgernn: str = ""
     machine: str = ""

@@ -96,6 +96,7 @@ def _verdict(report: VerifyReport) -> str:
     mark = _MARK["passed" if report.passed else "failed"]
     facts = {
         "Compared with": report.reference,
+        **({"Signed by": report.signed_by} if report.signed_by else {}),
         "Length of a run": counted(report.steps, "step"),
         "A difference": (
             "scaled: divided by the larger of 1 and the reference's largest value in that tensor"

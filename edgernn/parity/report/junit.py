@@ -36,6 +36,7 @@ def _suite(report: VerifyReport, artifact: ArtifactReport) -> Xml.Element:
     suite = Xml.Element("testsuite", name=plain(artifact.path))
     properties = Xml.SubElement(suite, "properties")
     facts = {"format": artifact.format, "precision": artifact.precision, "bytes": artifact.bytes}
+    facts |= {"signed by": report.signed_by} if report.signed_by else {}
     for name, fact in {**facts, "reference": report.reference, **_depth(report)}.items():
         Xml.SubElement(properties, "property", name=name, value=plain(str(fact)))
     for check in artifact.checks:
