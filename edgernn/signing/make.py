@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from model_signing import hashing, signing
@@ -15,11 +16,6 @@ from edgernn.bundle.packed import unpack
 from edgernn.bundle.signature import beside, listed_files, side_files, strays
 from edgernn.errors import UsageError
 from edgernn.signing import Signer, pem
-
-_DER = (
-    pem.serialization.Encoding.DER,
-    pem.serialization.PublicFormat.SubjectPublicKeyInfo,
-)
 
 
 def make(
@@ -54,7 +50,8 @@ def _signer(
     if certificate is None:
         if chain:
             raise UsageError("--chain goes on from a certificate; give that with --certificate")
-        config = signing.Config().use_elliptic_key_signer(private_key=key, password=password)
+        secret: Any = password  # as bytes, which cryptography takes, whatever the annotation says
+        config = signing.Config().use_elliptic_key_signer(private_key=key, password=secret)
         return config, pem.holder(private.public_key())
     if password is not None:
         raise UsageError(
@@ -68,7 +65,7 @@ def _signer(
             f"{certificate} holds {1 + len(more)} certificates, expected the signing one alone; "
             "give the others with --chain"
         )
-    if leaf.public_key().public_bytes(*_DER) != private.public_key().public_bytes(*_DER):
+    if pem.subject(leaf).fingerprint != pem.holder(private.public_key()).fingerprint:
         raise UsageError(
             f"{certificate} is the certificate of another key than {key}; give its own"
         )
