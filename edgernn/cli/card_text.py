@@ -7,7 +7,6 @@ second line.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 from edgernn.bundle import nats
 from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.records import Artifact
+from edgernn.cli.card_head import head
 from edgernn.cli.card_run import PLACE, block, run_section
-from edgernn.cli.layers import cells_of, layers_of
+from edgernn.cli.layers import layers_of
 from edgernn.cli.origin import loss_unit, origin_lines
 from edgernn.cli.shown import visible
 from edgernn.cli.tables import first_state, frames
@@ -38,7 +38,7 @@ def model_card(
     place; ``packed`` says that it is a file.
     """
     parts = [
-        _head(manifest, license_id),
+        head(manifest, _title(name), license_id),
         f"# {plain(_title(name))}",
         _about(manifest),
         "## Files\n\n" + _files(manifest),
@@ -56,39 +56,6 @@ def plain(text: str) -> str:
 
 def _title(name: str) -> str:
     return name.removesuffix(".edgernn") or name
-
-
-def _head(manifest: Manifest, license_id: str | None) -> str:
-    family = family_of(manifest.family)
-    formats = [
-        FORMATS[artifact.format].family
-        for artifact in manifest.artifacts
-        if artifact.format in FORMATS
-    ]
-    tags = dict.fromkeys(
-        ["edgernn", "rnn", *cells_of(manifest.provenance.model), *formats, "on-device"]
-    )
-    lines = ["---"]
-    lines += [f"license: {_yaml(license_id)}"] if license_id else []
-    lines += [
-        "library_name: edgernn",
-        f"pipeline_tag: {family.task}",
-        "tags:",
-    ]
-    lines += [f"- {_yaml(tag)}" for tag in tags]
-    lines += ["metrics:", *(f"- {name}" for name in family.metrics)] if family.metrics else []
-    lines.append("---")
-    return "\n".join(lines)
-
-
-def _yaml(text: str) -> str:
-    """Return a scalar: a word as it is, anything else quoted; JSON is YAML."""
-    return (
-        text
-        if re.fullmatch(r"[a-z][a-z0-9.-]*", text)
-        and text not in {"true", "false", "null", "no", "yes"}
-        else json.dumps(text)
-    )
 
 
 def _about(manifest: Manifest) -> str:
