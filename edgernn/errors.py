@@ -9,6 +9,7 @@
     ├── TrainingError       a run that cannot go on (loss not finite, corpus too short)
     ├── CheckFailedError    a check that was asked for and did not pass; nothing was written
     ├── StorageError        a file that could not be written (disk full, no permission)
+    ├── HubError            a model hub that refuses, or cannot be reached
     └── UnavailableError    a runtime, package or platform that this machine lacks
 
 A message says what was wrong, the value seen, what was expected and what to do, in one line. The
@@ -77,6 +78,10 @@ class CheckFailedError(EdgernnError):
 
 class StorageError(EdgernnError):
     """A file that could not be written; what stood there before is untouched."""
+
+
+class HubError(EdgernnError):
+    """A model hub that refuses, or cannot be reached; what stood there and here is untouched."""
 
 
 class UnavailableError(EdgernnError):

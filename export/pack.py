@@ -14,8 +14,8 @@ import edgernn
 from edgernn import bundle as bundles
 from edgernn import formats, storage
 from edgernn.bundle import Bundle
-from edgernn.bundle.manifest import MANIFEST, SIGNATURE, Manifest, parse_manifest
-from edgernn.bundle.packed import refuse_foreign_file
+from edgernn.bundle.manifest import MANIFEST, Manifest
+from edgernn.bundle.place import refuse_foreign
 from edgernn.bundle.records import Provenance
 from edgernn.contract import BATCH, STEP, Contract
 from edgernn.contract.in_graph import decoder_of
@@ -39,7 +39,6 @@ from edgernn.models.weights import not_finite
 from edgernn.parity import golden
 from edgernn.parity.subject import DEFAULT_STEPS
 from edgernn.storage.identify import path_of
-from edgernn.storage.side_files import is_side_file
 
 
 def export_bundle(
@@ -187,63 +186,6 @@ def _jobs(chosen: Chosen, contract: Contract, *, in_graph: bool) -> list[Job]:
             whole = Job(row, precision, decoder)
             jobs[whole.path] = whole
     return list(jobs.values())
-
-
-def refuse_foreign(out: Path) -> None:
-    """Replace nothing but a bundle, and what a killed process left in one; make no folder that has
-    a model file's name; a link to what is not there is left as it is.
-    """
-    storage.refuse_dangling(out)
-    storage.clear(out)
-    _refuse_ending(out)
-    if out.suffix == bundles.SUFFIX:
-        refuse_foreign_file(out)
-    elif out.is_dir() and (foreign := _foreign_files(out)):
-        raise UsageError(
-            f"{out} is there and is no bundle; it was left as it is ({foreign[0]}). Choose "
-            "another --out"
-        )
-    elif out.exists() and not out.is_dir():
-        raise UsageError(
-            f"{out} is there and is no bundle; it was left as it is. Choose another --out"
-        )
-
-
-def _refuse_ending(out: Path) -> None:
-    """Raise UsageError for a name that promises one file of another kind than a bundle."""
-    ending = out.suffix.lower()
-    kinds = {row.suffix for row in formats.FORMATS.values()} | {bundles.SUFFIX, ".zip"}
-    if ending in kinds - {""} and out.suffix != bundles.SUFFIX and not out.exists():
-        raise UsageError(
-            f"{out} ends in {out.suffix}, and a bundle is a folder or a {bundles.SUFFIX} file; "
-            f"write --out {out.with_suffix(bundles.SUFFIX)}, or --out {out.with_suffix('')} for a "
-            "folder with the model files in it"
-        )
-
-
-def _foreign_files(folder: Path) -> list[str]:
-    """Return the files in ``folder`` that are not of a bundle: what its manifest does not list, but
-    for side files.
-    """
-    inner = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir()]
-    files = [path.as_posix() for path in inner if not is_side_file(path)]
-    try:
-        manifest = parse_manifest((folder / MANIFEST).read_bytes(), source=str(folder))
-    except (BundleError, OSError):
-        return files
-    reports = (bundles.REPORT, bundles.REPORT_PAGE)
-    listed = {
-        MANIFEST,
-        SIGNATURE,
-        *reports,
-        *manifest.files,
-        *(artifact.path for artifact in manifest.artifacts),
-    }
-    return [
-        name
-        for name in files
-        if not any(name == inner or name.startswith(f"{inner}/") for inner in listed)
-    ]
 
 
 def _fill(

@@ -21,6 +21,7 @@ LAYERS = (
     "plots",
     "bundle",
     "signing",
+    "hub",
     "data",
     "sessions",
     "decoding",

@@ -30,6 +30,8 @@ from edgernn.cli import (
     generate,
     import_command,
     paint,
+    pull,
+    push,
     sign,
     streams,
     tag,
@@ -77,6 +79,8 @@ app.command("explain")(explain.explain)
 app.command("inspect")(bundle_commands.inspect)
 app.command("sign")(sign.sign)
 app.command("card")(card.card)
+app.command("push")(push.push)
+app.command("pull")(pull.pull)
 app.command("doctor")(doctor.doctor)
 app.add_typer(demo.app, name="demo")
 

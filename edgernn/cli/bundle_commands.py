@@ -139,9 +139,10 @@ def export(
     """Export a trained model to a bundle, each file checked against the contract and the
     reference.
     """
+    from edgernn.bundle.place import refuse_foreign
     from edgernn.bundle.signature import is_signed
     from edgernn.export.operators import Operators
-    from edgernn.export.pack import export_bundle, refuse_foreign
+    from edgernn.export.pack import export_bundle
     from edgernn.export.rounding.compression import Budget
     from edgernn.export.source import ReducedOptions, sizes_of
 

@@ -84,9 +84,8 @@ def _index(manifest: Manifest, name: str, task: str) -> list[str]:
 
 def _figures(training: Mapping[str, Any], metrics: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield each metric as hubs call it, and its value."""
-    loss = training.get("validation_loss")
-    if "perplexity" in metrics and _is_number(loss):
-        yield "perplexity", _number(nats.perplexity(loss))
+    if "perplexity" in metrics and _is_number(training.get("validation_loss")):
+        yield "perplexity", _number(nats.perplexity(training["validation_loss"]))
     for noted, metric in _SCORES.items():
         if _is_number(training.get(noted)):
             yield metric, _number(training[noted])
