@@ -227,8 +227,8 @@ def _difference(signed: dict[str, str], found: dict[str, str]) -> str:
     if name is None:
         name = next((name for name in signed if name not in found), "a file")
         return f"{name} was signed and is no file of the bundle"
-    said = "was changed after it was signed, or signed in another bundle"
-    return f"{name} {said if name in signed else 'is not covered by the signature'}"
+    said = "is not as it was signed" if name in signed else "is not covered by the signature"
+    return f"{name} {said}"
 
 
 def _refuse_expired(bundle: Bundle, raw: bytes, signed_by: Path) -> None:
