@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgernn.bundle import Bundle
+from edgernn.bundle.manifest import SIGNATURE
 from edgernn.cli import layers, tables
 from edgernn.cli.foreign_inspection import (
     arrays_as_json,
@@ -74,7 +75,7 @@ def _arrays(path: Path, kind: Kind, *, as_json: bool) -> None:
 
 def _bundle(path: Path, *, as_json: bool) -> None:
     with Bundle.open(path) as bundle:
-        manifest = bundle.manifest
+        manifest, signed = bundle.manifest, (bundle.folder / SIGNATURE).is_file()
     if as_json:
         write_result("-", manifest.to_json())
         return
@@ -84,6 +85,8 @@ def _bundle(path: Path, *, as_json: bool) -> None:
         f"{size(tables.total_bytes(manifest))}"
     )
     say(f"made by edgernn {made.edgernn} on {made.created}; every digest is right")
+    if signed:
+        say("signed; edgernn verify --signed-by FILE tells whether by whom you trust")
     tokenizer = manifest.tokenizer
     _training(made.training, tokenizer.kind if tokenizer else "")
     say(

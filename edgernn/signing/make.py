@@ -71,7 +71,9 @@ def _signer(
         )
     _refuse_unfit(leaf, certificate)
     config = signing.Config().use_certificate_signer(
-        private_key=key, signing_certificate=certificate, certificate_chain=chain
+        private_key=key,
+        signing_certificate=certificate,
+        certificate_chain=chain or [certificate],  # it takes no empty one
     )
     return config, pem.subject(leaf)
 

@@ -53,6 +53,7 @@ def test_who_signed_is_verified_and_told(bundle: Path, run: Run) -> None:
     code, out, err = run("sign", bundle, "--key", "signer.key")
     assert (code, err) == (0, "")
     assert out.startswith(f"signed {bundle} by the key SHA256:")
+    assert "\nsigned; edgernn verify --signed-by FILE tells" in run("inspect", bundle)[1]
     asked = ("verify", bundle, "--to", "onnx", "--steps", 16, "--json", "r.json")
     code, out, _ = run(*asked, "--signed-by", "signer.pub")
     assert code == 0

@@ -75,8 +75,8 @@ def write_certificate(
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder: pairs of keys ``ann`` and ``bob``; authorities ``root`` and ``elsewhere``, and
-    ``works`` between ``root`` and Ann; her certificates ``ann``, ``old`` (expired) and ``mute``
-    (not for signing), and Bob's of ``elsewhere``.
+    ``works`` between ``root`` and Ann; her certificates ``ann``, ``near`` (of ``root`` itself),
+    ``old`` (expired) and ``mute`` (not for signing), and Bob's of ``elsewhere``.
     """
     place = tmp_path_factory.mktemp("keys")
     ann, bob, root, works, elsewhere = (
@@ -88,6 +88,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_certificate(place / "ann", ann, "Ann", issuer="works", signs=works)
     write_certificate(place / "old", ann, "Ann", issuer="works", signs=works, days=(-1, -0))
     write_certificate(place / "mute", ann, "Ann", issuer="works", signs=works, usage=False)
+    write_certificate(place / "near", ann, "Ann", issuer="root", signs=root)
     write_certificate(place / "bob", bob, "Bob", issuer="elsewhere", signs=elsewhere)
     return place
 

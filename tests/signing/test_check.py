@@ -42,6 +42,13 @@ def test_a_chain_vouches_and_tells_who(certified: Path, keys: Path) -> None:
         check(certified, keys / "root.pem", "Bob")
 
 
+def test_a_certificate_of_the_authority_itself_needs_no_chain(
+    bundle_path: Path, keys: Path
+) -> None:
+    sign_bundle(bundle_path, key=keys / "ann.key", certificate=keys / "near.pem")
+    assert check(bundle_path, keys / "root.pem", "Ann")
+
+
 def test_a_bundle_without_one_is_refused(bundle_path: Path, keys: Path) -> None:
     with pytest.raises(CheckFailedError, match=r"is not signed: it has no model.sig"):
         check(bundle_path, keys / "ann.pub")
