@@ -12,7 +12,8 @@ from pathlib import Path
 
 from edgernn import storage
 from edgernn.bundle.folder import Bundle
-from edgernn.bundle.manifest import MANIFEST, REPORTS, SIGNATURE
+from edgernn.bundle.manifest import MANIFEST, REPORTS, SIGNATURE, parse_manifest
+from edgernn.bundle.manifest_file import MANIFEST_MAX_BYTES
 from edgernn.bundle.packed import entries
 from edgernn.errors import BundleError
 from edgernn.storage.side_files import is_side_file
@@ -39,6 +40,9 @@ def is_signed(path: Path) -> bool:
 def listed_files(bundle: Bundle) -> dict[str, str]:
     """Return the SHA-256 of every file that a signature is to cover, by its path with ``/``: the
     manifest, what it lists, and of an artifact that is a folder each file in it.
+
+    Raises:
+        BundleError: the manifest is no more the one that was opened.
     """
     manifest, folder = bundle.manifest, bundle.folder
     digests = {inner: entry.sha256 for inner, entry in manifest.files.items()}
@@ -51,7 +55,11 @@ def listed_files(bundle: Bundle) -> dict[str, str]:
             inside = file.relative_to(folder)
             if file.is_file() and not is_side_file(inside):
                 digests[inside.as_posix()] = storage.sha256(file)
-    whole = storage.read_bytes(folder / MANIFEST)
+    whole = storage.read_bytes(folder / MANIFEST, most=MANIFEST_MAX_BYTES)
+    if parse_manifest(whole, source=str(bundle.source)) != manifest:
+        raise BundleError(
+            f"{bundle.source}: {MANIFEST} was changed since it was opened; open it again"
+        )
     return {MANIFEST: hashlib.sha256(whole).hexdigest(), **digests}
 
 

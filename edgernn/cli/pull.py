@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgernn.cli.choices import SignedByOption, SignerOption
-from edgernn.cli.output import say, say_json
+from edgernn.cli.output import say, say_json, tell
 from edgernn.wording import counted, size
 
 
@@ -28,7 +28,9 @@ def pull(
     from edgernn.hub.pull import pull as fetch
     from edgernn.hub.target import target_of
 
-    pulled = fetch(target_of(source), out, revision=revision, signed_by=signed_by, signer=signer)
+    pulled = fetch(
+        target_of(source), out, revision=revision, signed_by=signed_by, signer=signer, tell=tell
+    )
     words = pulled.signer.words if pulled.signer else ""
     if as_json:
         say_json({**pulled.__dict__, "signer": words, "source": source, "out": str(out)})

@@ -9,7 +9,7 @@ import typer
 
 from edgernn import storage
 from edgernn.cli.choices import SignedByOption, SignerOption
-from edgernn.cli.output import say, say_json, say_sheet
+from edgernn.cli.output import say, say_json, say_sheet, tell
 from edgernn.cli.sheets import Sheet
 from edgernn.errors import UsageError
 from edgernn.wording import counted, size
@@ -48,7 +48,7 @@ def push(
             check_signature(opened, signed_by, signer=signer)
         name = place.name.rsplit("/", 1)[-1] if isinstance(place, Repository) else place.name
         card = model_card(opened.manifest, storage.as_utf8(name), license_id=license_id)
-        plan = write(opened, place, card=card, private=private, dry_run=dry_run)
+        plan = write(opened, place, card=card, private=private, dry_run=dry_run, tell=tell)
     if as_json:
         say_json({**plan.__dict__, "added": dict(plan.added), "dry_run": dry_run})
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +20,13 @@ from edgernn.hub.target import Repository
 from edgernn.signing import Signer, check_signature
 from edgernn.storage import inner_paths
 from edgernn.storage.side_files import is_side_file
+from edgernn.wording import size
 
 if TYPE_CHECKING:
     from edgernn.hub.remote import Remote
+
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Pulled:
 def pull(
     source: Path | Repository, out: Path, *, revision: str | None = None,
     signed_by: Path | None = None, signer: str | None = None,
+    tell: Tell = lambda line: None,
 ) -> Pulled:  # fmt: skip
     """Write the bundle of ``source`` to ``out``, a folder or a ``.edgernn`` file.
 
@@ -49,6 +54,7 @@ def pull(
     Args:
         revision: a branch, a tag or a commit; without it the end of the main branch.
         signed_by, signer: whose signature it must have, see ``signing.check_signature``.
+        tell: hears, one line each, what is fetched from a hub.
 
     Raises:
         UsageError: ``out`` holds something else, or ``revision`` is given with a folder.
@@ -63,17 +69,17 @@ def pull(
         raise UsageError(f"--revision is of a hub, and {source} is a folder; leave it out")
     if out.suffix != SUFFIX:
         with storage.replacing(out) as folder:
-            return _filled(folder, source, revision, signed_by, signer)
+            return _filled(folder, source, revision, signed_by, signer, tell)
     with storage.scratch() as scratch:
         folder = scratch / out.stem
-        pulled = _filled(folder, source, revision, signed_by, signer)
+        pulled = _filled(folder, source, revision, signed_by, signer, tell)
         pack(folder, out)
         return pulled
 
 
 def _filled(
     folder: Path, source: Path | Repository, revision: str | None, signed_by: Path | None,
-    signer: str | None,
+    signer: str | None, tell: Tell,
 ) -> Pulled:  # fmt: skip
     """Write the bundle of ``source`` to the new ``folder``, and check it there."""
     if isinstance(source, Path):
@@ -81,7 +87,7 @@ def _filled(
         _copied(source, folder)
     else:
         remote = resolve("edgernn.hub.remote:Remote", needed_for="a hub", extra="hub")(source)
-        commit = _fetched(remote, revision, folder)
+        commit = _fetched(remote, revision, folder, tell)
     try:
         bundle = Bundle.open(folder)
         found = None if signed_by is None else check_signature(bundle, signed_by, signer=signer)
@@ -102,7 +108,7 @@ def _copied(source: Path, folder: Path) -> None:
             shutil.copyfile(bundle.folder / name, folder / name)
 
 
-def _fetched(remote: Remote, revision: str | None, folder: Path) -> str:
+def _fetched(remote: Remote, revision: str | None, folder: Path, tell: Tell) -> str:
     """Fetch a bundle's files into the new ``folder``; return the commit that they are of."""
     listing = remote.listing(revision)
     if MANIFEST not in listing.files:
@@ -110,9 +116,11 @@ def _fetched(remote: Remote, revision: str | None, folder: Path) -> str:
         raise BundleError(f"{remote.name} has no {MANIFEST}: it is no bundle; it holds {held}")
     _refuse_longer(remote.name, MANIFEST, listing.files[MANIFEST], MANIFEST_MAX_BYTES)
     folder.mkdir(parents=True)
-    remote.fetch([MANIFEST], listing.commit, folder)
+    remote.fetch(MANIFEST, listing.commit, folder)
     manifest = read_manifest(Path(remote.name), folder)
-    remote.fetch(_wanted(remote.name, manifest, listing.files), listing.commit, folder)
+    for name in _wanted(remote.name, manifest, listing.files):
+        tell(f"fetching {name}, {size(listing.files[name])}")
+        remote.fetch(name, listing.commit, folder)
     storage.remove(folder / ".cache")  # the library's notes on what it fetched
     return listing.commit
 

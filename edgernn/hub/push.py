@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from edgernn.bundle.signature import CARD, listed_files
 from edgernn.errors import BundleError, UsageError
 from edgernn.formats import resolve
 from edgernn.hub.target import Repository
+from edgernn.wording import size
 
 if TYPE_CHECKING:
     from edgernn.hub.remote import Listing, Remote
@@ -49,7 +50,7 @@ class Plan:
 
 def push(
     bundle: Bundle, target: Path | Repository, *, card: str, private: bool = False,
-    dry_run: bool = False,
+    dry_run: bool = False, tell: Callable[[str], None] = lambda line: None,
 ) -> Plan:  # fmt: skip
     """Write a bundle to a hub or a folder, the card as README.md beside it.
 
@@ -58,13 +59,14 @@ def push(
         card: in Markdown; left out where the manifest lists a README.md of its own.
         private: what a repository is that is made for it.
         dry_run: change nothing, and return what would be.
+        tell: hears when an upload begins.
 
     Raises:
         UsageError: a folder that holds something else.
         HubError: the hub refuses or cannot be reached.
         StorageError: the folder could not be written; it is as it was.
     """
-    if bundle.source == target:
+    if isinstance(target, Path) and bundle.source.resolve() == target.resolve():
         raise UsageError(f"{target} is the bundle itself; give another folder")
     contents = _contents(bundle, card)
     if isinstance(target, Path):
@@ -77,6 +79,7 @@ def push(
     plan = Plan(_sizes(contents), removed, replaces, remote.address)
     if dry_run:
         return plan
+    tell(f"uploading {size(plan.total_bytes)} to {plan.place}")
     parent = None if before is None else before.commit
     made = remote.commit(contents, removed, parent=parent, private=private, message=_MESSAGE)
     return Plan(plan.added, removed, plan.replaces, plan.place, made)
@@ -138,7 +141,7 @@ def _listed_there(remote: Remote, before: Listing) -> set[str]:
     if MANIFEST not in before.files:
         return set()
     with storage.scratch() as scratch:
-        remote.fetch([MANIFEST], before.commit, scratch)
+        remote.fetch(MANIFEST, before.commit, scratch)
         try:
             manifest = parse_manifest((scratch / MANIFEST).read_bytes(), source="it")
         except (BundleError, OSError):

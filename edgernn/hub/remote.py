@@ -78,15 +78,14 @@ class Remote:
             raise ValueError("it names no commit")
         return Listing(found.sha, files)
 
-    def fetch(self, names: Iterable[str], commit: str, folder: Path) -> None:
-        """Write files of a commit into ``folder``, which may be left half-written.
+    def fetch(self, name: str, commit: str, folder: Path) -> None:
+        """Write a file of a commit into ``folder``, which may be left half-written.
 
         Raises:
             HubError: see ``listing``; or what came is not what was announced.
         """
-        for name in names:
-            with self._asking(f"{self.name}: {name}"):
-                self._api.hf_hub_download(self.name, name, revision=commit, local_dir=folder)
+        with self._asking(f"{self.name}: {name}"):
+            self._api.hf_hub_download(self.name, name, revision=commit, local_dir=folder)
 
     def commit(
         self, added: Mapping[str, Path | bytes], removed: Iterable[str], *,
@@ -119,7 +118,7 @@ class Remote:
                 f"{self.name}: the hub left out {min(left)} of commit {made.oid}; see that no "
                 ".gitignore there names it, and push again"
             )
-        return made.oid
+        return str(made.oid)
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:

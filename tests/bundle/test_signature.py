@@ -62,6 +62,15 @@ def test_whatever_else_lies_there_is_a_stray(copy: Path, tmp_path: Path) -> None
     assert side_files(copy) == [".DS_Store"]
 
 
+def test_a_manifest_that_was_changed_since_is_not_vouched_for(copy: Path) -> None:
+    bundle = Bundle.open(copy)
+    content = json.loads((copy / "manifest.json").read_text())
+    content["provenance"]["created"] = "later"
+    (copy / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(BundleError, match="was changed since it was opened"):
+        listed_files(bundle)
+
+
 def test_a_listed_file_is_never_left_out(copy: Path) -> None:
     shutil.copy(copy / "golden.safetensors", copy / "README.md")
     content = json.loads((copy / "manifest.json").read_text())
