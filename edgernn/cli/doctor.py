@@ -17,7 +17,7 @@ from edgernn.errors import UnavailableError
 from edgernn.formats import installed
 
 _BASE = ("numpy", "onnxruntime", "tokenizers", "safetensors", "pydantic", "rich", "typer")
-_EXTRAS = ("pillow", "matplotlib", "torch", "pycocoevalcap")
+_EXTRAS = ("pillow", "matplotlib", "huggingface_hub", "model-signing", "torch", "pycocoevalcap")
 
 
 def doctor(
