@@ -26,7 +26,7 @@ from edgernn.wording import argument
 CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _MOST_BYTES = 1 << 20
 _LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
-_NEW_KEY = "openssl ecparam -name prime256v1 -genkey -noout -out signer.key"
+_NEW_KEY = "openssl ecparam -name prime256v1 -genkey -noout -out new.key"
 
 
 def labels_of(path: Path) -> tuple[bytes, list[str]]:
@@ -160,7 +160,8 @@ def _names(certificate: x509.Certificate) -> list[str]:
 def _wrong_kind(path: Path, key: object, remedy: str) -> str:
     """Say what kind ``key`` is, and which is expected."""
     curve = getattr(getattr(key, "curve", None), "name", None)
-    kind = f"on the curve {curve}" if curve else type(key).__name__.lower().strip("_")
+    named = re.sub(r"(?i)_?(private|public)key$", "", type(key).__name__).strip("_")
+    kind = f"on the curve {curve}" if curve else f"of the kind {named}"
     return (
         f"{path}: the key is {kind}, expected one on {', '.join(CURVES.values())}, which "
         f"model-signing takes; {remedy}"
