@@ -69,7 +69,16 @@ CAPTIONS = (  # two of each of six pictures
 _NEEDS = {  # the beginning of what is imported → the package without which that fails
     **{
         name: name
-        for name in ("torch", "onnx", "coremltools", "PIL", "matplotlib", "pycocoevalcap")
+        for name in (
+            "torch",
+            "onnx",
+            "coremltools",
+            "PIL",
+            "matplotlib",
+            "pycocoevalcap",
+            "cryptography",
+            "model_signing",
+        )
     },
     **dict.fromkeys(("edgernn.export", "edgernn.models", "edgernn.training"), "torch"),
     **dict.fromkeys(("edgernn.models.eager", "edgernn.sessions.torchscript.session"), "torch"),

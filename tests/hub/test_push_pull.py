@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -190,19 +191,13 @@ def test_what_stands_at_out_is_no_bundle_and_stays(bundle: Path, hub: Hub, tmp_p
 
 def test_a_signature_goes_along_and_is_asked_for(bundle: Path, hub: Hub, tmp_path: Path) -> None:
     pytest.importorskip("model_signing")
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     from edgernn.signing import sign_bundle
 
-    private = ec.generate_private_key(ec.SECP256R1())
-    pem = serialization.Encoding.PEM
-    (tmp_path / "k.key").write_bytes(
-        private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    (tmp_path / "k.pub").write_bytes(
-        private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
+    for command in (
+        "openssl ecparam -name prime256v1 -genkey -noout -out k.key",
+        "openssl ec -in k.key -pubout -out k.pub",
+    ):
+        subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
     pushed(bundle)
     with pytest.raises(CheckFailedError, match=r"ann/tiny is not signed"):
         pull(PLACE, tmp_path / "out", signed_by=tmp_path / "k.pub")

@@ -12,9 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("model_signing")
-
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 

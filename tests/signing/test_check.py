@@ -10,9 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("model_signing")
-
 from model_signing import hashing, signing
 
 from edgernn.bundle import Bundle, pack

@@ -9,9 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("model_signing")
-
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edgernn.bundle import Bundle, pack
