@@ -26,22 +26,24 @@ _PROMISES = {
         "int8",
         rollout=0.25,
         mean_kl=2e-3,
-        perplexity=3e-3,
+        perplexity=5e-3,
         reason=(
             "weights in 255 levels a row, products in float16: 0.015 a step in trained models, up "
             "to 0.15 where weights are four times as large and 0.2 in an untrained image encoder; "
-            "2e-4 nats a token in a model of characters, H = 256"
+            "2e-4 nats a token in a model of characters, H = 256; 0.33 % of perplexity, and no "
+            "other answer, in a small network that answers questions"
         ),
     ),
     "int4": in_integers(
         "int4",
-        rollout=0.45,
+        rollout=0.8,
         mean_kl=6e-2,
         perplexity=4e-2,
         reason=(
             "weights in 16 levels a block of 32, from the smallest to the largest value: 0.15 a "
             "step in trained models, 0.3 in untrained ones; 0.02 nats a token and 1.5 % of "
-            "perplexity in a model of characters, H = 256"
+            "perplexity in a model of characters, H = 256; 0.65 at a word before the last, where "
+            "1.3 % of perplexity is lost, in a network that answers questions by a sum over regions"
         ),
         tables=("int8",),
         step_only=True,
