@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rust_host
 from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
 from c_program import FLAGS, LOOSE, C, c_environment
 from compiled_bundles import export_in_c, export_integers
@@ -148,6 +149,25 @@ def c_library(build: Path, archive: Path, library: Path) -> Command:
     subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
     words = (str(build / "library"),)
     return Command(words, c_environment(library), last=(str(library),))
+
+
+@pytest.fixture(scope="session")
+def rust_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the host in Rust, and a program that uses it as a library."""
+    return rust_host.build(tmp_path_factory.mktemp("rust"))
+
+
+@pytest.fixture(scope="session")
+def rust_program(rust_build: Path, library: Path) -> Command:
+    """The host in Rust."""
+    return Command((str(rust_build / "edgernn-run"),), {"ONNXRUNTIME_LIBRARY": str(library)})
+
+
+@pytest.fixture(scope="session")
+def rust_driver(rust_build: Path, library: Path) -> Command:
+    """A program that uses it as a library."""
+    driver = rust_build / "examples" / "driver"
+    return Command((str(driver),), {"ONNXRUNTIME_LIBRARY": str(library)})
 
 
 @pytest.fixture(scope="session")

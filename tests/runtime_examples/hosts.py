@@ -235,11 +235,13 @@ def _fixture(name: str) -> Callable[[pytest.FixtureRequest], Command]:
 
 
 NATIVE: dict[str, Any] = {"one_file": False, "names_once": True, "own_captions": True}
+RUST: dict[str, Any] = {"names_once": True}
 HOSTS = (
     Host("python", _python, _python_library, _python_parts),
     Host("node", _node, _node_library, _node_parts, newest=0x11FFF),
     Host("c", _fixture("sanitized"), _fixture("c_library"), _fixture("c_parts"), **NATIVE),
     Host("c++", _fixture("cpp_program"), _fixture("cpp_library"), _fixture("cpp_parts"), **NATIVE),
+    Host("rust", _fixture("rust_program"), _fixture("rust_driver"), _fixture("rust_driver"), **RUST),
     Host("kotlin", _kotlin, _kotlin, _kotlin, names_once=True, newest=0xE001),
 )
 
