@@ -166,8 +166,7 @@ def rust_program(rust_build: Path, library: Path) -> Command:
 @pytest.fixture(scope="session")
 def rust_driver(rust_build: Path, library: Path) -> Command:
     """A program that uses it as a library."""
-    driver = rust_build / "examples" / "driver"
-    return Command((str(driver),), {"ONNXRUNTIME_LIBRARY": str(library)})
+    return Command((str(rust_build / "driver"),), {"ONNXRUNTIME_LIBRARY": str(library)})
 
 
 @pytest.fixture(scope="session")

@@ -241,7 +241,9 @@ HOSTS = (
     Host("node", _node, _node_library, _node_parts, newest=0x11FFF),
     Host("c", _fixture("sanitized"), _fixture("c_library"), _fixture("c_parts"), **NATIVE),
     Host("c++", _fixture("cpp_program"), _fixture("cpp_library"), _fixture("cpp_parts"), **NATIVE),
-    Host("rust", _fixture("rust_program"), _fixture("rust_driver"), _fixture("rust_driver"), **RUST),
+    Host(
+        "rust", _fixture("rust_program"), _fixture("rust_driver"), _fixture("rust_driver"), **RUST
+    ),
     Host("kotlin", _kotlin, _kotlin, _kotlin, names_once=True, newest=0xE001),
 )
 
