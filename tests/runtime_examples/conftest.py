@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import go_host
 import pytest
 import rust_host
 from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
@@ -167,6 +168,12 @@ def rust_program(rust_build: Path, library: Path) -> Command:
 def rust_driver(rust_build: Path, library: Path) -> Command:
     """A program that uses it as a library."""
     return Command((str(rust_build / "driver"),), {"ONNXRUNTIME_LIBRARY": str(library)})
+
+
+@pytest.fixture(scope="session")
+def go_parts(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A program around the sampler and the tokenizer of the host in Go."""
+    return Command((str(go_host.build_parts(tmp_path_factory.mktemp("go-parts"))),))
 
 
 @pytest.fixture(scope="session")

@@ -236,6 +236,7 @@ def _fixture(name: str) -> Callable[[pytest.FixtureRequest], Command]:
 
 NATIVE: dict[str, Any] = {"one_file": False, "names_once": True, "own_captions": True}
 RUST: dict[str, Any] = {"names_once": True}
+GO: dict[str, Any] = {"names_once": True, "own_captions": True, "newest": 0x1093F}
 HOSTS = (
     Host("python", _python, _python_library, _python_parts),
     Host("node", _node, _node_library, _node_parts, newest=0x11FFF),
@@ -245,6 +246,11 @@ HOSTS = (
         "rust", _fixture("rust_program"), _fixture("rust_driver"), _fixture("rust_driver"), **RUST
     ),
     Host("kotlin", _kotlin, _kotlin, _kotlin, names_once=True, newest=0xE001),
+)
+# of these the parts alone, as their networks are compiled in: test_go.py has the rest
+PARTS = (
+    *HOSTS,
+    Host("go", _fixture("go_parts"), _fixture("go_parts"), _fixture("go_parts"), **GO),
 )
 
 

@@ -10,12 +10,19 @@ from pathlib import Path
 import host_cases
 import numpy as np
 import pytest
-from hosts import Command, Host
+from hosts import PARTS, Command, Host
 
 from edgernn.contract.random_numbers import uniform_numbers
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.decoding.sampling import Sampler
 from edgernn.decoding.stream_decoder import StreamDecoder
+
+
+@pytest.fixture(scope="module", params=PARTS, ids=lambda host: host.name)
+def host(request: pytest.FixtureRequest) -> Host:
+    """One row of the table of hosts, and those whose networks are compiled in."""
+    row: Host = request.param
+    return row
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,4 @@
+/* The weights of the step, which the assembler takes in. */
+#if __has_include("net/step.weights.S")
+#include "net/step.weights.S"
+#endif
