@@ -54,7 +54,7 @@ func Load(place, artifact string, network Network) (*Model, error) {
 		}
 	}
 	if len(steps) == 0 {
-		return nil, refuse("the bundle has no step in C %s, expected one; export it with --to c", artifact)
+		return nil, refuse("the bundle has no artifact %s of a step in C, expected one; export it with --to c", artifact)
 	}
 	at := slices.IndexFunc(steps, func(each Artifact) bool { return each.SHA256 == network.SHA256() })
 	if at < 0 {
@@ -90,7 +90,8 @@ func (m *Model) place() error {
 		shape, err := contract.shape(spec, m.sizes(spec))
 		own, there := m.places[spec.Name]
 		if err != nil || !there || own.Dtype != spec.Dtype || !slices.Equal(own.Shape, shape) {
-			return refuse("what was compiled has no %s of %s %v; compile it with this bundle", spec.Name, spec.Dtype, shape)
+			return refuse("what was compiled has no %s of %s %v, as %s says; compile it with this bundle",
+				spec.Name, spec.Dtype, shape, manifestName)
 		}
 	}
 	return nil

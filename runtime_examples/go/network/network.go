@@ -1,7 +1,7 @@
 // Package network is a bundle's step in C, compiled in: what `go run ./cmd/prepare BUNDLE` wrote beside this file.
 package network
 
-// #cgo CFLAGS: -O3 -std=gnu11 -fno-trapping-math -I${SRCDIR}/net
+// #cgo CFLAGS: -O3 -std=gnu11 -I${SRCDIR}/net
 // #if !__has_include("net/names.h")
 // #error "no bundle is compiled in; run: go run ./cmd/prepare BUNDLE"
 // #endif
