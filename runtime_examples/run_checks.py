@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
+from example_commands import EXAMPLES, HERE, Example
 
-HERE = Path(__file__).resolve().parent
 FLOAT32, INT8, GRAPH = "onnx/step.onnx", "onnx/step-int8.onnx", "onnx/generate.onnx"
 PROMPT = ["--prompt", "The function ", "--json"]
 GREEDY = [*PROMPT, "--length", "500", "--temperature", "0"]
@@ -51,88 +48,11 @@ TESTED = {
     ],
     "a bundle's C in a program": ["test_compiled.py"],
     "a bundle's C in Rust": ["test_rust.py"],
+    "the host in Rust beyond this table": ["test_rust_host.py"],
+    "the host in Go, over a bundle's C": ["test_go.py"],
 }
 NOTHING_RAN = 5  # of pytest: a tool that every test of a file needs is missing, which it says
 Text = dict[str, Any]  # what generate prints as JSON
-
-
-@dataclass(frozen=True)
-class Example:
-    """One example: what it needs, how it is built into a command (None: it lacks packages),
-    what it can do.
-    """
-
-    name: str
-    runtime: str
-    needs: tuple[str, ...]
-    command: Callable[[Path], list[str] | None]
-    captions: bool = True
-    one_file: bool = True
-    timed: bool = True
-
-
-def python(build: Path) -> list[str]:
-    """Return the command of the Python example."""
-    return [sys.executable, str(HERE / "python" / "main.py")]
-
-
-def node(build: Path) -> list[str] | None:
-    """Return the command of the Node.js example, or None where its packages are not installed."""
-    if not (HERE / "node" / "node_modules" / "onnxruntime-node").is_dir():
-        return None
-    return ["node", str(HERE / "node" / "main.mjs")]
-
-
-def browser(build: Path) -> list[str] | None:
-    """Return the command that plays the page, or None where a browser, its packages or the
-    runtime are missing.
-    """
-    there = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).is_file()
-    web = HERE / "web"
-    made = (web / "node_modules" / "playwright-core").is_dir() and (
-        web / "vendor" / "ort.wasm.min.mjs"
-    ).is_file()
-    return ["node", str(web / "headless.mjs")] if there and made else None
-
-
-def c(build: Path) -> list[str]:
-    """Build the C example and return its command, with the library of the Python package."""
-    build.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["make", "-s", "-C", str(HERE / "c"), f"OUT={build}"], check=True)
-    return [
-        str(build / "edgernn"),
-        *(["--library", str(library)] if (library := _library()) else []),
-    ]
-
-
-def cpp(build: Path) -> list[str] | None:
-    """Build the C++ example over the stand-in for the runtime's header; None where the Python
-    package has no library.
-    """
-    if (library := _library()) is None:
-        return None
-    build.mkdir(parents=True, exist_ok=True)
-    program, options = build / "edgernn_run", ["-std=c++17", "-O2", "-Itests/stand_in"]
-    subprocess.run(
-        ["g++", *options, "main.cpp", "model.cpp", "-ldl", "-o", str(program)],
-        cwd=HERE / "cpp",
-        check=True,
-    )
-    return ["env", f"ONNXRUNTIME_LIBRARY={library}", str(program)]
-
-
-def _library() -> Path | None:
-    found = sorted((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*"))
-    return found[0] if found else None
-
-
-EXAMPLES = (
-    Example("Python", "onnxruntime from pip", (), python),
-    Example("Node.js", "onnxruntime-node", ("node",), node),
-    Example("browser", "onnxruntime-web, headless Chromium", ("node",), browser, timed=False),
-    Example("C", "onnxruntime's shared library", ("make", "cc"), c, captions=False, one_file=False),
-    Example("C++", "the same, over a stand-in for the header", ("g++",), cpp, one_file=False),
-)
 
 
 def main() -> None:

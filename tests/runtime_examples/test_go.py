@@ -26,7 +26,9 @@ MANIFESTS = 300
 SOURCES = "".join(
     path.read_text("utf-8") for path in sorted((go_host.EXAMPLES / "go").glob("*.go"))
 )
-go_host.compiler()
+
+if go_host.found() is None:
+    pytest.skip("needs go: .ci/go", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -364,19 +366,6 @@ func TestABlockStepsAsTheModelDoes(t *testing.T) {
 	copy(block.Bytes(ids), edgernn.Int64s([]int64{-1}, 1, 1).Bytes)
 	if err := block.Step(); err == nil || !slices.Equal(kept, block.State()) {
 		t.Error("an id out of range is stepped", err)
-	}
-}
-
-func BenchmarkBlock(b *testing.B) {
-	model, err := edgernn.Load(os.Getenv("EDGERNN_BUNDLE"), "", network.Compiled())
-	if err != nil {
-		b.Fatal(err)
-	}
-	block := model.NewBlock()
-	for b.Loop() {
-		if block.Step() != nil {
-			b.Fatal("refused")
-		}
 	}
 }
 """

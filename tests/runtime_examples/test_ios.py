@@ -16,6 +16,7 @@ from edgernn.bundle import Bundle
 from edgernn.data.text.tokenizer import TOKEN_KINDS
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "ios"
+FILES = sorted(ROOT.rglob("*.swift"))
 SOURCES = sorted((ROOT / "Sources" / "EdgernnModel").glob("*.swift"))
 
 
@@ -54,17 +55,32 @@ def test_what_a_file_promises_is_read_from_the_manifest() -> None:
     assert golden.count(".promise()") == 2
 
 
-def test_every_file_parses() -> None:
-    """By the grammar that editors use: not a compiler, but more than brackets."""
-    tree_sitter = pytest.importorskip(
-        "tree_sitter", reason="needs tree-sitter and tree-sitter-swift"
-    )
-    grammar = pytest.importorskip(
-        "tree_sitter_swift", reason="needs tree-sitter and tree-sitter-swift"
-    )
-    parser = tree_sitter.Parser(tree_sitter.Language(grammar.language()))
-    for path in sorted(ROOT.rglob("*.swift")):
-        assert not parser.parse(path.read_bytes()).root_node.has_error, path
+def parse_errors(source: bytes) -> list[str]:
+    """Return the places where a text is no Swift, as the grammar that editors use sees it."""
+    tree_sitter = pytest.importorskip("tree_sitter", reason="needs tree-sitter: .[dev]")
+    grammar = pytest.importorskip("tree_sitter_swift", reason="needs tree-sitter-swift: .[dev]")
+    parser, places = tree_sitter.Parser(tree_sitter.Language(grammar.language())), []
+    rest = [parser.parse(source).root_node]
+    while rest:
+        node = rest.pop()
+        if node.is_error or node.is_missing:
+            row, column = node.start_point
+            places.append(f"{row + 1}:{column + 1} {node.type}")
+        rest += [child for child in node.children if child.has_error]
+    return places
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_file_parses(path: Path) -> None:
+    """Not a compiler, but more than brackets."""
+    assert parse_errors(path.read_bytes()) == []
+
+
+@pytest.mark.parametrize("wrong", ["func one( { }", "let a = = 3", "struct S { var x: Int"])
+def test_what_is_no_swift_does_not_parse(wrong: str) -> None:
+    whole = SOURCES[0].read_bytes()
+    assert parse_errors(whole) == []
+    assert parse_errors(whole + b"\n" + wrong.encode()) != []
 
 
 def test_what_swift_takes_of_the_c_is_declared_there() -> None:
