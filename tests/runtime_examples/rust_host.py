@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -190,6 +191,16 @@ def copied(folder: Path) -> Path:
     return folder / "rust" / "host"
 
 
+def readme(crate: Path) -> str:
+    """Return the program of the README, after a word that the bundles of the tests know; it prints
+    what it writes from the bundle that is given.
+    """
+    (block,) = re.findall(r"^```rust\n(.*?)^```", (crate / "README.md").read_text(), re.M | re.S)
+    written = "write(Path::new(&std::env::args().nth(1).unwrap())).unwrap()"
+    main = f'\nfn main() {{\n    print!("{{}}", {written});\n}}\n'
+    return block.replace('"The "', '"the "') + main
+
+
 def build(folder: Path, *, network: Path | None = None, artifact: str = "") -> Path:
     """Build the host and the driver, every warning an error, with a bundle's C in it where one is
     given; return the folder of the programs. What does not change is built once in a run of tests.
@@ -197,6 +208,7 @@ def build(folder: Path, *, network: Path | None = None, artifact: str = "") -> P
     crate = copied(folder)
     (crate / "examples").mkdir()
     (crate / "examples" / "driver.rs").write_text(DRIVER, "utf-8")
+    (crate / "examples" / "readme.rs").write_text(readme(crate), "utf-8")
     target = Path(os.environ.get("CARGO_TARGET_DIR") or folder.parent / "rust-target")
     given = {"EDGERNN_BUNDLE": str(network or ""), "EDGERNN_ARTIFACT": artifact}
     given |= {"RUSTFLAGS": "-Dwarnings", "CARGO_TARGET_DIR": str(target)}
@@ -205,6 +217,6 @@ def build(folder: Path, *, network: Path | None = None, artifact: str = "") -> P
     assert done.returncode == 0, done.stderr
     programs = folder / "programs"
     programs.mkdir()
-    for name in ("edgernn-run", "examples/driver"):
+    for name in ("edgernn-run", "examples/driver", "examples/readme"):
         shutil.copy(target / "release" / name, programs)
     return programs

@@ -376,11 +376,20 @@ def test_states_are_values(compiled_bundles: dict[str, Path], tmp_path: Path) ->
     bundle = compiled_bundles["lstm"]
     assert go_host.go(host, "run", "./cmd/prepare", str(bundle)).returncode == 0
     (host / "fork_test.go").write_text(FORK, "utf-8")
+    page = (host / "README.md").read_text("utf-8")
+    (program,) = re.findall(r"^```go\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (host / "cmd" / "readme").mkdir()
+    (host / "cmd" / "readme" / "main.go").write_text(program.replace("The ", "the "), "utf-8")
     given = {"EDGERNN_BUNDLE": str(bundle)}
     done = go_host.go(host, "test", "-count=1", ".", given=given)
     assert done.returncode == 0, done.stdout + done.stderr
     vetted = go_host.go(host, "vet", "./...")
     assert vetted.returncode == 0, vetted.stderr
+    (host / "net").symlink_to(bundle)
+    told = go_host.go(host, "run", "./cmd/readme").stdout.split()
+    sampling = {"temperature": Bundle.open(bundle).manifest.decoding.temperature}
+    wanted = write_text(bundle, "the ", length=200, seed=7, **sampling)["tokens"]
+    assert [*map(int, told)] == wanted
 
 
 @pytest.mark.parametrize("name", ["Load", "Begin", "Step", "Sample", "Generate"])

@@ -54,6 +54,12 @@ def test_a_fork_goes_on_as_the_text_does(rust_driver: Command, text: Path) -> No
     assert whole[:8] == write_text(text, "the ", length=8, temperature=0.8, seed=3)["tokens"]
 
 
+def test_the_program_of_the_readme_writes(rust_build: Path, text: Path, library: Path) -> None:
+    program = Command((str(rust_build / "readme"),), {"ONNXRUNTIME_LIBRARY": str(library)})
+    wanted = write_text(text, "the ", length=200, temperature=0.8, seed=7)["text"]
+    assert program.good(text) == wanted
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.5])
 def test_captions_are_those_of_edgernn(
     rust_driver: Command, captioner_bundle_folder: Path, temperature: float
