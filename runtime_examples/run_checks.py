@@ -49,7 +49,7 @@ TESTED = {
     "a bundle's C in a program": ["test_compiled.py"],
     "a bundle's C in Rust": ["test_rust.py"],
     "the host in Rust beyond this table": ["test_rust_host.py"],
-    "the host in Go, over a bundle's C": ["test_go.py"],
+    "the host in Go, over a bundle's C": ["test_go.py", "test_go_damage.py", "test_go_sources.py"],
 }
 NOTHING_RAN = 5  # of pytest: a tool that every test of a file needs is missing, which it says
 Text = dict[str, Any]  # what generate prints as JSON

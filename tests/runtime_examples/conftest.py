@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import go_host
 import pytest
-import rust_host
 from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
 from c_program import FLAGS, LOOSE, C, c_environment
 from compiled_bundles import export_in_c, export_integers
+from go_host import go_parts, go_programs
 from hosts import (
     FOREIGN,
     HOSTS,
@@ -29,12 +28,16 @@ from hosts import (
     python_server,
 )
 from library_drivers import CPP
+from rust_host import rust_build, rust_driver, rust_program
 from servers import Server
 
 from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.export.pack import export_bundle
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.language import LanguageModel
+
+# fixtures of their own files
+__all__ = ["go_parts", "go_programs", "rust_build", "rust_driver", "rust_program"]
 
 
 @pytest.fixture(scope="module", params=HOSTS, ids=lambda host: host.name)
@@ -150,30 +153,6 @@ def c_library(build: Path, archive: Path, library: Path) -> Command:
     subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
     words = (str(build / "library"),)
     return Command(words, c_environment(library), last=(str(library),))
-
-
-@pytest.fixture(scope="session")
-def rust_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the host in Rust, and a program that uses it as a library."""
-    return rust_host.build(tmp_path_factory.mktemp("rust"))
-
-
-@pytest.fixture(scope="session")
-def rust_program(rust_build: Path, library: Path) -> Command:
-    """The host in Rust."""
-    return Command((str(rust_build / "edgernn-run"),), {"ONNXRUNTIME_LIBRARY": str(library)})
-
-
-@pytest.fixture(scope="session")
-def rust_driver(rust_build: Path, library: Path) -> Command:
-    """A program that uses it as a library."""
-    return Command((str(rust_build / "driver"),), {"ONNXRUNTIME_LIBRARY": str(library)})
-
-
-@pytest.fixture(scope="session")
-def go_parts(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """A program around the sampler and the tokenizer of the host in Go."""
-    return Command((str(go_host.build_parts(tmp_path_factory.mktemp("go-parts"))),))
 
 
 @pytest.fixture(scope="session")

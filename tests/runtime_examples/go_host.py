@@ -4,16 +4,17 @@ need no network, see ``library_drivers``.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hosts import EXAMPLES, Command
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
 PARTS = r"""
 package main
 
@@ -208,3 +209,16 @@ def build_parts(folder: Path) -> Path:
     done = go(host, "build", "-o", str(folder / "parts"), "./cmd/parts")
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     return folder / "parts"
+
+
+@pytest.fixture(scope="session")
+def go_parts(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A program around the sampler and the tokenizer of the host in Go."""
+    return Command((str(build_parts(tmp_path_factory.mktemp("go-parts"))),))
+
+
+@pytest.fixture(scope="session")
+def go_programs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Command]:
+    """Build the host in Go around a bundle, once for each of its files."""
+    folder = tmp_path_factory.mktemp("go")
+    return functools.cache(lambda *given: Command((str(build(folder, *given)),)))

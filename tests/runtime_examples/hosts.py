@@ -247,7 +247,7 @@ HOSTS = (
     ),
     Host("kotlin", _kotlin, _kotlin, _kotlin, names_once=True, newest=0xE001),
 )
-# of these the parts alone, as their networks are compiled in: test_go.py has the rest
+# of these the parts alone, as their networks are compiled in: test_go*.py have the rest
 PARTS = (
     *HOSTS,
     Host("go", _fixture("go_parts"), _fixture("go_parts"), _fixture("go_parts"), **GO),

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hosts import EXAMPLES, Command
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
 CRATES = Path(os.environ.get("EDGERNN_CRATES") or "/usr/share/cargo/registry")
 PROFILE = {  # as it is shipped, but that a number which overflows ends it
     "CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS": "true",
@@ -220,3 +220,21 @@ def build(folder: Path, *, network: Path | None = None, artifact: str = "") -> P
     for name in ("edgernn-run", "examples/driver", "examples/readme"):
         shutil.copy(target / "release" / name, programs)
     return programs
+
+
+@pytest.fixture(scope="session")
+def rust_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the host in Rust, and a program that uses it as a library."""
+    return build(tmp_path_factory.mktemp("rust"))
+
+
+@pytest.fixture(scope="session")
+def rust_program(rust_build: Path, library: Path) -> Command:
+    """The host in Rust."""
+    return Command((str(rust_build / "edgernn-run"),), {"ONNXRUNTIME_LIBRARY": str(library)})
+
+
+@pytest.fixture(scope="session")
+def rust_driver(rust_build: Path, library: Path) -> Command:
+    """A program that uses it as a library."""
+    return Command((str(rust_build / "driver"),), {"ONNXRUNTIME_LIBRARY": str(library)})
