@@ -58,7 +58,11 @@ impl Model {
         let wanted: Vec<_> = steps.iter().copied().filter(|own| artifact.is_none_or(|path| own.path == path)).collect();
         if wanted.is_empty() {
             let there = steps.iter().map(|own| own.path.as_str()).collect::<Vec<_>>().join(", ");
-            let there = if there.is_empty() { "none: export the bundle with --to onnx, or build this host with EDGERNN_BUNDLE for its C" } else { &there };
+            let there = if there.is_empty() {
+                "none: export the bundle with --to onnx, or build this host with EDGERNN_BUNDLE for its C"
+            } else {
+                &there
+            };
             refuse!(
                 "the bundle has no step artifact {}for onnxruntime; it has {there}",
                 artifact.map_or(String::new(), |path| format!("{path} "))
