@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgernn.models.checkpoint import load
     from edgernn.parity.verify import verify_bundle
     from edgernn.sessions.opening import open_session
+    from edgernn.sessions.streams import Streams
     from edgernn.testing.assertion import assert_parity
     from edgernn.writing.captions import CaptionWriter
 
@@ -28,6 +29,7 @@ __all__ = [
     "Bundle",
     "CaptionWriter",
     "EdgernnError",
+    "Streams",
     "__version__",
     "assert_parity",
     "hoist",
@@ -39,6 +41,7 @@ __all__ = [
 _LAZY = {
     "Bundle": "edgernn.bundle",
     "CaptionWriter": "edgernn.writing.captions",
+    "Streams": "edgernn.sessions.streams",
     "assert_parity": "edgernn.testing.assertion",
     "hoist": "edgernn.hoisting.hoisted",
     "load": "edgernn.models.checkpoint",

@@ -20,13 +20,24 @@ class CheckedFeeds:
 
     Args:
         file_contract: what the file promises.
+        inputs: which of the file's inputs are looked at; all that a caller gives without.
+        states: which of its states; all without.
     """
 
-    def __init__(self, file_contract: FileContract) -> None:
+    def __init__(
+        self,
+        file_contract: FileContract,
+        inputs: tuple[TensorSpec, ...] | None = None,
+        states: tuple[TensorSpec, ...] | None = None,
+    ) -> None:
         spec = file_contract.spec
         self._file_contract = file_contract
-        self._inputs, self._states = spec.caller_inputs, spec.states
-        self._dtypes = {t.name: _numpy_dtype(file_contract.dtype(t), t) for t in spec.inputs}
+        self._inputs = spec.caller_inputs if inputs is None else inputs
+        self._states = spec.states if states is None else states
+        own = {tensor.name for tensor in (*self._inputs, *self._states)}
+        self._dtypes = {
+            t.name: _numpy_dtype(file_contract.dtype(t), t) for t in spec.inputs if t.name in own
+        }
         self._right: tuple[Layout, Layout] | None = (
             None  # of the inputs and states of the last call that was found right
         )
