@@ -27,6 +27,7 @@ LAYERS = (
     "decoding",
     "families",
     "writing",
+    "batch",
     "parity",
     "reading",
     "models",

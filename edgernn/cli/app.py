@@ -18,6 +18,7 @@ import typer
 import edgernn
 from edgernn.cli import (
     ask,
+    batch,
     bench,
     bundle_commands,
     caption,
@@ -73,6 +74,7 @@ app.command("ask")(ask.ask)
 app.command("paint")(paint.paint)
 app.command("tag")(tag.tag)
 app.command("classify")(classify.classify)
+app.command("batch")(batch.batch)
 app.command("cells")(cells.cells)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)

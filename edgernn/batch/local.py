@@ -1,0 +1,69 @@
+"""Parts on the processors of this machine, each worker a process that keeps its bundle open."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+
+from edgernn.batch.part import Done
+from edgernn.batch.plan import Part
+from edgernn.batch.worker import Job, Worker
+
+DEATHS = 2  # of workers that had a part, after which it runs with no other beside it
+_kept: list[Worker] = []  # of this process
+
+
+def run_local(
+    job: Job, parts: Sequence[Part], workers: int, *, worker: type[Worker] = Worker
+) -> Iterator[Done | Part]:
+    """Yield each part that is written; and, as it is, one at which a worker dies each time.
+
+    A worker that dies ends those beside it. What they had was not written, so it runs again; a part
+    that was there too often runs alone at the end, where it is told who is to blame.
+    """
+    deaths: Counter[Part] = Counter()
+    waiting, suspects = deque(parts), deque[Part]()
+    while waiting or suspects:
+        alone = not waiting
+        queue, at_once = (deque([suspects.popleft()]), 1) if alone else (waiting, workers)
+        lost = yield from _until_a_death(partial(worker, job), queue, at_once)
+        if alone:
+            yield from lost
+            continue
+        for part in lost:
+            deaths[part] += 1
+            (suspects if deaths[part] >= DEATHS else waiting).append(part)
+
+
+def _until_a_death(
+    made: Callable[[], Worker], waiting: deque[Part], workers: int
+) -> Iterator[Done]:  # and returns the parts that were running
+    running: dict[Future[Done], Part] = {}
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(made,))
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                part = waiting.popleft()
+                running[pool.submit(_run, part)] = part
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done = future.result()
+                del running[future]
+                yield done
+    except BrokenProcessPool:
+        return list(running.values())
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return []
+
+
+def _begin(made: Callable[[], Worker]) -> None:
+    _kept.append(made())
+
+
+def _run(part: Part) -> Done:
+    return _kept[0].run(part)

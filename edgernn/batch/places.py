@@ -1,0 +1,108 @@
+"""Files and folders anywhere that fsspec reaches: this machine, an object store, a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from edgernn import storage
+from edgernn.errors import DataError, StorageError, UnavailableError, UsageError, one_line
+
+EXTRA = "pip install 'edgernn[batch]'"
+
+
+def package(name: str) -> Any:
+    """Return a package of the extra; raise UnavailableError where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        top = name.partition(".")[0]
+        raise UnavailableError(f"bulk work needs the package {top!r}; run: {EXTRA}") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path on a filesystem: ``s3://bucket/reviews``, ``reviews.csv``."""
+
+    filesystem: Any
+    path: str
+    url: str
+
+    @classmethod
+    def of(cls, url: str) -> Place:
+        """Return the place that ``url`` names.
+
+        Raises:
+            UnavailableError: fsspec, or what it needs for such a URL, is not installed.
+            UsageError: no filesystem has such a protocol.
+        """
+        core = package("fsspec.core")
+        try:
+            filesystem, path = core.url_to_fs(url if "://" in url else str(Path(url).absolute()))
+        except ImportError as error:
+            raise UnavailableError(f"{url}: {one_line(str(error))}") from error
+        except ValueError as error:
+            raise UsageError(f"{url}: {one_line(str(error))}") from error
+        return cls(filesystem, path, url)
+
+    @property
+    def local(self) -> Path | None:
+        """The path on this machine; None where it is elsewhere."""
+        protocol = self.filesystem.protocol
+        words = (protocol,) if isinstance(protocol, str) else protocol
+        return Path(self.path) if "file" in words else None
+
+    def inside(self, name: str) -> Place:
+        """Return a place in this folder."""
+        return Place(self.filesystem, f"{self.path.rstrip('/')}/{name}", f"{self.url}/{name}")
+
+    def at(self, path: str) -> Place:
+        """Return another path of this filesystem."""
+        return Place(self.filesystem, path, self.filesystem.unstrip_protocol(path))
+
+    def mark(self) -> tuple[int, str]:
+        """Return the size in bytes, and what changes when the content does."""
+        info = self.filesystem.info(self.path)
+        token = next((info[key] for key in ("ETag", "etag", "md5Hash", "mtime") if key in info), "")
+        return int(info["size"] or 0), str(token)
+
+    def write(self, content: bytes) -> None:
+        """Write a file, whole or not at all.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        if (local := self.local) is not None:
+            storage.write_bytes(local, content)
+            return
+        beside = f"{self.path}.{uuid4().hex}.tmp"
+        try:
+            self.filesystem.pipe_file(beside, content)
+            self.filesystem.mv(beside, self.path)
+        except Exception as error:
+            raise StorageError(f"cannot write {self.url} ({one_line(str(error))})") from error
+
+    def read(self) -> bytes:
+        """Return a file's bytes; raises DataError."""
+        with reading(self):
+            return bytes(self.filesystem.cat_file(self.path))
+
+
+@contextmanager
+def reading(place: Place) -> Iterator[None]:
+    """Turn whatever a filesystem raises into one line."""
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{place.url} is missing; check the path") from error
+    except Exception as error:
+        if isinstance(error, UnavailableError | UsageError):
+            raise
+        raise DataError(f"cannot read {place.url} ({one_line(str(error))})") from error

@@ -1,0 +1,165 @@
+"""A run of bulk work: planned, gone on with where it was stopped, told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgernn.batch.answering import answering_of, options_of
+from edgernn.batch.local import run_local
+from edgernn.batch.part import Done, find_done
+from edgernn.batch.places import Place
+from edgernn.batch.plan import (
+    FILE,
+    SUMMARY,
+    Part,
+    Plan,
+    agree,
+    column_of,
+    columns_of,
+    files_of,
+    parts_of,
+)
+from edgernn.batch.rows import types_of
+from edgernn.batch.worker import Job
+from edgernn.bundle import Bundle
+from edgernn.errors import DataError, UsageError
+from edgernn.wording import some, whole
+
+
+class Engine(Protocol):
+    """Runs parts; yields each that is written, and each at which workers die, as it is."""
+
+    def __call__(self, job: Job, parts: Sequence[Part], workers: int) -> Iterator[Done | Part]:
+        """Run parts."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run made.
+
+    Attributes:
+        rows: of the input, and so of the output.
+        refused: rows that could not be answered; their column ``error`` says why.
+        parts: files of the output.
+        found: of them, those that an earlier run had written.
+        seconds: of this run.
+        workers: at one time.
+    """
+
+    rows: int
+    refused: int
+    parts: int
+    found: int
+    seconds: float
+    workers: int
+
+
+def plan_run(
+    bundle: Bundle,
+    source: str,
+    *,
+    column: str | None = None,
+    keep: Sequence[str] | None = None,
+    artifact: str | None = None,
+    options: Mapping[str, Any],
+    rows: int,
+) -> Plan:
+    """Return the plan of a run.
+
+    Args:
+        bundle: that answers.
+        source: a file, a folder, or a pattern.
+        column: that is read; found by its name without.
+        keep: columns that stand beside the answers; all but bytes without.
+        artifact: see ``choose_model``.
+        options: of the bundle's command.
+        rows: of a part.
+
+    Raises:
+        DataError, UsageError, UnavailableError: the rows, the bundle or an option cannot be used.
+    """
+    answering = answering_of(bundle)
+    taken = options_of(answering, options)
+    files = files_of(source)
+    columns = columns_of(files)
+    types = types_of(files[0])
+    if unknown := [name for name in keep or () if name not in columns]:
+        raise UsageError(f"{source} has no column {unknown[0]!r}; it has {some(columns)}")
+    usual = [name for name in columns if "binary" not in str(types.get(name, "")) and name != FILE]
+    return Plan(
+        hashlib.sha256(bundle.manifest.model_dump_json().encode()).hexdigest(),
+        artifact,
+        taken,
+        column_of(columns, column, answering.usual, source),
+        tuple(usual if keep is None else keep),
+        {place.url: place.mark() for place in files},
+        parts_of(files, whole(rows, "rows")),
+    )
+
+
+def run_plan(
+    plan: Plan,
+    bundle: Path | bytes,
+    out: str,
+    *,
+    engine: Engine = run_local,
+    workers: int,
+    progress: Callable[[int, int], None] = lambda done, rows: None,
+) -> Summary:
+    """Run what is not there yet of a plan.
+
+    Args:
+        plan: of the run.
+        bundle: see ``Job``.
+        out: a folder, new or of the same run.
+        engine: what runs the parts.
+        workers: at one time.
+        progress: is given how many rows are done, of how many.
+
+    Returns:
+        What was made. Its rows are exactly those of the input.
+
+    Raises:
+        DataError: a worker died at some rows each time; all others are written.
+        EdgernnError: what a part could not go on with; finished parts stay.
+    """
+    start, place = time.monotonic(), Place.of(out)
+    agree(plan, place)
+    found = [done for part in plan.parts if (done := find_done(part, place)) is not None]
+    there = {done.number for done in found}
+    todo = [part for part in plan.parts if part.number not in there]
+    finished, rows = list(found), sum(done.rows for done in found)
+    progress(rows, plan.rows)
+    deadly: list[Part] = []
+    if todo:
+        job = Job(bundle, plan, out)
+        for done in engine(job, todo, whole(workers, "workers")):
+            if isinstance(done, Part):
+                deadly.append(done)
+                continue
+            finished.append(done)
+            rows += done.rows
+            progress(rows, plan.rows)
+    if deadly:
+        part = deadly[0]
+        raise DataError(
+            f"a worker died each time at rows {part.first} to {part.first + part.count - 1} of "
+            f"{part.source or part.files[0]}; {rows} of {plan.rows} rows are written: take what is "
+            "wrong out and begin anew, or give the machine more memory and run this again"
+        )
+    summary = Summary(
+        rows,
+        sum(done.refused for done in finished),
+        len(plan.parts),
+        len(found),
+        round(time.monotonic() - start, 3),
+        workers,
+    )
+    place.inside(SUMMARY).write(json.dumps(asdict(summary), indent=1).encode())
+    return summary
