@@ -77,7 +77,10 @@ def opened(exporter: Exporter, model: LanguageModel, path: Path, precision: str)
 
 def compared(single: Session, many: Session) -> list[str]:
     """Return what a step alone takes, and how many times as many steps N streams make."""
-    calls: dict[int, Call] = {0: alone(single), **{count: gathered(many, count) for count in COUNTS}}
+    calls: dict[int, Call] = {
+        0: alone(single),
+        **{count: gathered(many, count) for count in COUNTS},
+    }
     times: dict[int, list[float]] = {count: [] for count in calls}
     turns = {count: max(1, round(ROUND / timed(call, 3))) for count, call in calls.items()}
     for _ in range(ROUNDS):

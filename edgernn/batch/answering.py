@@ -24,6 +24,7 @@ from edgernn.writing.translations import TranslationWriter
 
 TEXTS = ("text", "sentence", "review", "source", "prompt")
 FILES = ("file", "picture", "image", "path")
+THREADS = 1  # of a worker: there is one for each processor
 Options = Mapping[str, Any]
 Answer = dict[str, Any] | EdgernnError
 
@@ -62,7 +63,7 @@ class Classifying(Answering):
     made: ClassVar[dict[str, str]] = {"label": "string", "probability": "double"}
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
-        self._classifier = Classifier(bundle, artifact=artifact)
+        self._classifier = Classifier(bundle, artifact=artifact, threads=THREADS)
         if not self._classifier.textual:
             raise UsageError(
                 f"{bundle.source} reads frames, and a table has texts; give it npz files with "
@@ -89,7 +90,7 @@ class Looking(Answering):
     made = Classifying.made
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
-        self._looker = Looker(bundle, artifact=artifact)
+        self._looker = Looker(bundle, artifact=artifact, threads=THREADS)
 
     def answer(self, values: Sequence[Any], first: int) -> Iterator[Answer]:
         """See ``Answering.answer``."""
@@ -114,7 +115,10 @@ class Translating(Answering):
     options: ClassVar[Options] = {"beam": 1}
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
-        self._writer, self._beam = TranslationWriter(bundle, artifact=artifact), options["beam"]
+        self._writer, self._beam = (
+            TranslationWriter(bundle, artifact=artifact, threads=THREADS),
+            options["beam"],
+        )
 
     def answer(self, values: Sequence[Any], first: int) -> Iterator[Answer]:
         """See ``Answering.answer``."""
@@ -134,7 +138,10 @@ class Captioning(Answering):
     options: ClassVar[Options] = {"beam": 3}
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
-        self._writer, self._beam = CaptionWriter(bundle, artifact=artifact), options["beam"]
+        self._writer, self._beam = (
+            CaptionWriter(bundle, artifact=artifact, threads=THREADS),
+            options["beam"],
+        )
 
     def answer(self, values: Sequence[Any], first: int) -> Iterator[Answer]:
         """See ``Answering.answer``."""

@@ -55,7 +55,7 @@ class Generating:
         top_k: int | None,
         top_p: float | None,
     ) -> None:
-        self._step = choose_model(bundle, artifact)[1].step
+        self._step = choose_model(bundle, artifact, threads=1)[1].step
         self._streams = Streams(self._step)
         self._tokenizer, self._defaults = open_tokenizer(bundle), bundle.manifest.decoding_defaults
         self._sampler = Sampler.from_defaults(

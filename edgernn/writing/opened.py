@@ -23,7 +23,7 @@ class Opened:
     Args:
         source: the path of a bundle, or an opened one, which stays open.
         artifact: the step file to use, by its path or its format; default the first that runs here.
-        trust: see ``open_session``.
+        threads, trust: see ``open_session``.
 
     Attributes:
         command: a ``Family.command``.
@@ -37,7 +37,12 @@ class Opened:
     command: ClassVar[str]
 
     def __init__(
-        self, source: Path | str | Bundle, *, artifact: str | None = None, trust: bool = False
+        self,
+        source: Path | str | Bundle,
+        *,
+        artifact: str | None = None,
+        threads: int | None = None,
+        trust: bool = False,
     ) -> None:
         bundle = Bundle.open(source, trust=trust)
         opened = nullcontext(bundle) if isinstance(source, Bundle) else bundle
@@ -45,7 +50,7 @@ class Opened:
         self._bundle = opened.__enter__()
         try:
             refuse_other(self._bundle, self.command)
-            self.artifact, self._model = choose_model(self._bundle, artifact)
+            self.artifact, self._model = choose_model(self._bundle, artifact, threads=threads)
             self._ready()
         except BaseException:
             opened.__exit__(None, None, None)
