@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -41,15 +41,15 @@ def run_local(
 
 def _until_a_death(
     made: Callable[[], Worker], waiting: deque[Part], workers: int
-) -> Iterator[Done]:  # and returns the parts that were running
+) -> Generator[Done, None, list[Part]]:  # the parts that ran when a worker died
     running: dict[Future[Done], Part] = {}
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(made,))
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                part = waiting.popleft()
-                running[pool.submit(_run, part)] = part
+                running[pool.submit(_run, waiting[0])] = waiting[0]
+                waiting.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 done = future.result()
                 del running[future]

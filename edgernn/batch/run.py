@@ -86,6 +86,7 @@ def plan_run(
     """
     answering = answering_of(bundle)
     taken = options_of(answering, options)
+    answering(bundle, artifact, taken)  # what it cannot do is told before anything is read
     files = files_of(source)
     columns = columns_of(files)
     types = types_of(files[0])
@@ -139,12 +140,12 @@ def run_plan(
     deadly: list[Part] = []
     if todo:
         job = Job(bundle, plan, out)
-        for done in engine(job, todo, whole(workers, "workers")):
-            if isinstance(done, Part):
-                deadly.append(done)
+        for ended in engine(job, todo, whole(workers, "workers")):
+            if isinstance(ended, Part):
+                deadly.append(ended)
                 continue
-            finished.append(done)
-            rows += done.rows
+            finished.append(ended)
+            rows += ended.rows
             progress(rows, plan.rows)
     if deadly:
         part = deadly[0]

@@ -183,6 +183,7 @@ def test_an_input_that_changed_is_another_run(classifier: Path, tmp_path: Path) 
         ({"a.csv": "x,y\n"}, {"column": "z"}, r"has no column 'z'; it has x, y$"),
         ({"a.csv": "text\n"}, {"keep": ["z"]}, r"has no column 'z'; it has text$"),
         ({"a.csv": "text\n"}, {"options": {"beam": 2}}, r"^--beam is not of this model"),
+        ({"a.csv": "text\n"}, {"artifact": "none.onnx"}, r"^no artifact 'none.onnx' in "),
         ({"a.csv": "text\n"}, {"rows": 0}, r"rows"),
         ({"a.csv": "text\n", "b.png": ""}, {}, r"holds tables and other files, .*by a pattern"),
         ({"a.doc": ""}, {}, r"holds no rows; expected a file or folder of \.parquet, "),
