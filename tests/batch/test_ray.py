@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 
+import ray
 from ray.cluster_utils import Cluster
 
 from edgernn.batch.ray_engine import run_on_ray

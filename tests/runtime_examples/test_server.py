@@ -256,8 +256,8 @@ def test_its_limits(bundle_folder: Path, tmp_path: Path) -> None:
 
 
 def test_who_reads_nothing_is_let_go(bundle_folder: Path, tmp_path: Path) -> None:
-    """Answers pile up in the sockets, then in the server, which waits for half a second and ends it; the
-    others are served all along.
+    """Answers pile up in the sockets, then in the server, which waits half a second and ends it;
+    the others are served all along.
     """
     given = save({"tokens": np.zeros((1, 1024), np.int64)})
     with running(bundle_folder, tmp_path, "--send-seconds", "0.5") as server:
