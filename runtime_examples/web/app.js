@@ -4,11 +4,13 @@ import { startAskPanel } from './ask_panel.js';
 import { startBundlePanel } from './bundle_panel.js';
 import { startCaptionPanel } from './caption_panel.js';
 import { startCheckPanel } from './check_panel.js';
+import { startComparePanel } from './compare_panel.js';
 import { Engine } from './engine.js';
 import { element, showError, tell } from './page.js';
 import { startPaintPanel } from './paint_panel.js';
 import { startSpeedPanel } from './speed_panel.js';
 import { startTextPanel } from './text_panel.js';
+import { startTracePanel } from './trace_panel.js';
 import { startTranslatePanel } from './translate_panel.js';
 
 // A module of one function with one SIMD instruction: a browser that does not know it cannot run the runtime.
@@ -70,13 +72,17 @@ async function start() {
   const engine = new Engine();
   const panels = Object.fromEntries(Object.entries(PANELS).map(([family, [id, begin]]) => [family, { id, ...begin(engine) }]));
   const [check, speed] = [startCheckPanel(engine), startSpeedPanel(engine)];
-  await startBundlePanel(engine, (model) => {
+  const [compare, trace] = [startComparePanel(engine), startTracePanel(engine)];
+  await startBundlePanel(engine, (model, from) => {
     for (const [family, { id }] of Object.entries(panels)) element(id).hidden = model?.family !== family;
     for (const id of ['check-panel', 'speed-panel']) element(id).hidden = !model;
-    if (!model) return;
+    for (const id of ['compare-panel', 'trace-panel']) element(id).hidden = model?.family !== 'language';
+    if (!model) return compare.end();
     panels[model.family]?.show(model);
     check.reset();
     speed.reset();
+    trace.reset();
+    compare.reset(model, from);
   });
 }
 

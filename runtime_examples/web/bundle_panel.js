@@ -1,5 +1,8 @@
-// Choosing a bundle: from the list that the server gives, a folder, or a .edgernn file; and one of its model files.
+// Choosing a bundle: from the list that the server gives, by its address, a folder or a .edgernn file, chosen or dropped; and
+// one of its model files.
 
+import { bundleAt, bundleOfPage } from './address.js';
+import { onBundleDrop } from './dropped.js';
 import { attempt, element, onFile, showError, tell } from './page.js';
 
 const LIST = 'bundles.json'; // [{ "name": "…", "path": "bundles/…/" }]
@@ -7,7 +10,7 @@ const [KILOBYTE, MEGABYTE] = [1e3, 1e6];
 const NAMES = { 'WebAssembly module': 'a WebAssembly module, without a runtime', 'onnxruntime-web': 'a file of onnxruntime-web' };
 const SLOW = ', which takes longer in integers than in float32; a module of C does not';
 
-/** `onModel` hears of each opened model (the worker's open), and null while there is none. */
+/** `onModel` hears of each opened model (the worker's open) with where it came from, and null while there is none. */
 export async function startBundlePanel(engine, onModel) {
   let current = null; // { source, place }
   let last = 0; // of the openings: one that was overtaken by another is not shown
@@ -23,7 +26,7 @@ export async function startBundlePanel(engine, onModel) {
     if (mine !== last) return;
     current = choice;
     showArtifacts(model);
-    onModel(model);
+    onModel(model, choice);
     const { bytes, runtime, slow } = model.artifacts.find(({ path }) => path === model.artifact);
     const took = Math.round(performance.now() - from);
     const how = `${NAMES[runtime] ?? runtime}${slow ? SLOW : ''}`;
@@ -37,10 +40,15 @@ export async function startBundlePanel(engine, onModel) {
   element('artifact').addEventListener('change', ({ target }) => attempt(() => open(current, target.value)));
   onFile('folder', (files) => fromOutside(folderOf(files)));
   onFile('zip', ([zip]) => fromOutside({ source: { zip }, place: zip.name }));
-  await attempt(() => startList(open));
+  element('address-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    attempt(() => fromOutside(bundleAt(element('address').value)));
+  });
+  onBundleDrop(element('bundle-card'), (choice) => attempt(() => fromOutside(choice)), showError);
+  await attempt(() => startList(open, fromOutside));
 }
 
-async function startList(open) {
+async function startList(open, fromOutside) {
   const response = await fetch(LIST).catch(() => null);
   const list = response?.ok ? await response.json() : [];
   const select = element('bundle');
@@ -51,8 +59,20 @@ async function startList(open) {
     select.querySelector('option[value=""]')?.remove();
     attempt(() => open(chosen()));
   });
-  if (list.length) await open(chosen());
+  const named = ofPage();
+  if (named) await fromOutside(named);
+  else if (list.length) await open(chosen());
   else tell('Choose a bundle: the folder, or the .edgernn file, that edgernn export wrote.');
+}
+
+/** The bundle that the page's address names, or null; where that is no address none is chosen. */
+function ofPage() {
+  try {
+    return bundleOfPage();
+  } catch (error) {
+    mark('none');
+    throw error;
+  }
 }
 
 /** A folder's files by their path inside it. */

@@ -29,6 +29,11 @@ export class Engine {
     this.worker.postMessage({ method: 'stop', args: { id } });
   }
 
+  /** End the worker and what it holds; calls in work are never answered. */
+  end() {
+    this.worker.terminate();
+  }
+
   hear({ id, event, result, error }) {
     const call = this.calls.get(id);
     if (!call) return;

@@ -2,10 +2,15 @@
 
 const STRONGEST = 1; // a hidden state lies between -1 and 1; cell states beyond it look the same
 
+/** The page's colours of values above and below 0: [red, green, blue] each. */
+export function coloursOf() {
+  const style = getComputedStyle(document.documentElement);
+  return ['--high', '--low'].map((name) => style.getPropertyValue(name).split(',').map(Number));
+}
+
 /** Draw a state { NAME: tensor } on a canvas, a row for each run of its last axis, in the page's colours. */
 export function drawState(canvas, state) {
-  const style = getComputedStyle(document.documentElement);
-  const colours = ['--high', '--low'].map((name) => style.getPropertyValue(name).split(',').map(Number));
+  const colours = coloursOf();
   const rows = Object.values(state).flatMap(({ dims, data }) => {
     const width = dims.at(-1) ?? 1;
     const part = (_, at) => Float64Array.from(data.subarray(at * width, (at + 1) * width), Number);

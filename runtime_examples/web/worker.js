@@ -1,13 +1,17 @@
 // All computing happens here, so that the page stays responsive. The page sends { id, method, args } and hears { id, event },
 // then { id, result } or { id, error }. States live on the page: what is kept here is the open model alone.
 
+import { readerOf } from './readers.js';
 import { Bundle } from './src/bundle.js';
 import { answersOf, ask } from './src/asking.js';
 import { caption } from './src/caption.js';
 import { check } from './src/check.js';
+import { follow, tokensAtOnce } from './src/comparing.js';
 import { moduleOf } from './src/compiled.js';
+import { sizeOf } from './src/contract.js';
 import { BundleError, reason } from './src/errors.js';
 import { generate, requireText, start } from './src/generation.js';
+import { History } from './src/history.js';
 import { imageTensor, pictureOf } from './src/picture.js';
 import { Model } from './src/model.js';
 import { paint, painterOf } from './src/painting.js';
@@ -15,10 +19,10 @@ import { fromFile, toFile } from './src/snapshot.js';
 import { timeSteps } from './src/timing.js';
 import { TextStream, Tokenizer } from './src/tokenizer.js';
 import { sourceOf, translate } from './src/translating.js';
-import { openZip } from './src/zip.js';
 
 // in WebAssembly the runtime has no fast kernels for integers
 const RUNTIME = { load: loadRuntime, options: { executionProviders: ['wasm'] }, integersLast: true };
+const MOST_TRACED = 400; // tokens of a text whose states are shown
 const SLICE_MS = 16; // how long to compute before others have their turn and the page hears of it
 
 let opened = null; // { model, tokenizer }: an open bundle
@@ -50,6 +54,10 @@ const METHODS = {
   translate: ({ text }, id, tell) => translated(text, tell),
   paint: (asked) => inTurn(() => paint(opened.model, asked)),
   write,
+  encode: ({ text }) => ({ ids: readable(text), atOnce: tokensAtOnce(opened.model) }),
+  spell: ({ ids }) => ids.map((id) => opened.tokenizer.decode([id])),
+  follow: ({ ids, state }) => inTurn(() => follow(opened.model, ids, state ?? opened.model.firstState())),
+  trace: ({ text }) => inTurn(() => traced(text)),
   save: ({ snapshot, text }) => toFile(opened.model, snapshot, text),
   restore: ({ bytes }) => fromFile(opened.model, bytes),
 };
@@ -57,23 +65,32 @@ const METHODS = {
 /** Open a bundle: { url }, { files: path → File } or { zip: File }; and one of its artifacts. Returns what the page shows. */
 async function open({ source, place, artifact = null }) {
   for (const text of writing.values()) text.stopped = true; // their model goes
-  const bundle = await Bundle.open(await reader(source, place), place);
+  const bundle = await Bundle.open(await readerOf(source, place), place);
   const model = await Model.load(bundle, artifact, RUNTIME);
   const tokenizer = bundle.manifest.tokenizer ? await Tokenizer.load(bundle) : null;
   await opened?.model.release();
   opened = { model, tokenizer };
-  const { sizes } = bundle.contract;
   return {
     family: familyOf(model),
     artifact: model.artifact.path,
+    precision: model.artifact.precision,
+    reads: digestOf(bundle.manifest, bundle.manifest.tokenizer?.path),
     artifacts: bundle.choices.map((each) => ({ path: each.path, precision: each.precision, ...carrierOf(bundle, each) })),
     parameters: bundle.manifest.provenance?.parameters,
     decoding: bundle.manifest.decoding,
     vocabulary: model.vocabulary,
     answers: answersOf(model),
     paints: painterOf(model)?.labels ?? null,
-    states: model.states.map(({ name, axes }) => ({ name, dims: axes.map((axis) => sizes[axis] ?? 1) })),
+    states: statesOf(model),
   };
+}
+
+function statesOf({ states, contract: { sizes } }) {
+  return states.map(({ name, axes }) => ({ name, axes, dims: axes.map((axis) => sizeOf(sizes, axis, 1)) }));
+}
+
+function digestOf({ files }, path) {
+  return path ? files[path].sha256 : null;
 }
 
 /** What runs an artifact, and the bytes of its file. */
@@ -110,36 +127,6 @@ function familyOf(model) {
   return pictureOf(model) ? 'captioner' : model.encoder ? 'module' : 'language';
 }
 
-async function reader({ url, files, zip }, place) {
-  if (zip) return openZip(new Uint8Array(await zip.arrayBuffer()), place);
-  const limited = (path, size, most) => {
-    if (size > most)
-      throw new BundleError(`${path} of ${place} has ${size} bytes, expected ${most}; copy or export the bundle again`);
-  };
-  if (files)
-    return async (path, most) => {
-      const file = files.get(path);
-      if (file) limited(path, file.size, most);
-      return file ? new Uint8Array(await file.arrayBuffer()) : null;
-    };
-  return async (path, most) => {
-    let response;
-    try {
-      response = await fetch(new URL(path, url));
-    } catch {
-      throw new BundleError(
-        `${path} of ${place} could not be loaded: there is no network and no copy on this device; connect and try again`,
-      );
-    }
-    limited(
-      path,
-      Number(response.headers.get('Content-Length') ?? 0),
-      response.headers.get('Content-Encoding') ? Infinity : most,
-    );
-    return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
-  };
-}
-
 /**
  * Write text from a prompt, or on from a snapshot; tells { read }, the prompt as the model reads it, then
  * { piece, tokens, snapshot } by slices, the first token at once.
@@ -172,6 +159,24 @@ async function write({ prompt, after, seed, options }, id, tell) {
   }
   tell({ piece: stream.flush(), tokens: [], snapshot });
   return { snapshot };
+}
+
+/** The ids of a prompt, or where it is empty what the model begins with. */
+function readable(text) {
+  const ids = opened.tokenizer.encode(text);
+  return ids.length ? ids : opened.model.bundle.manifest.decoding.start;
+}
+
+/** The state over the tokens of a text: { rows, labels } of History, and how many tokens were left unread. */
+async function traced(text) {
+  const { model, tokenizer } = opened;
+  const [ids, history] = [readable(text), new History(statesOf(model), MOST_TRACED)];
+  let state = model.firstState();
+  for (const id of ids.slice(0, history.most)) {
+    ({ state } = await model.step({ [model.ids.name]: model.idTensor([id]) }, state));
+    history.push(state, tokenizer.decode([id]));
+  }
+  return { rows: history.rows(), labels: history.labels, left: Math.max(0, ids.length - history.most) };
 }
 
 async function captionOf(pixels) {
