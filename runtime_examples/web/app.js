@@ -6,6 +6,8 @@ import { startCaptionPanel } from './caption_panel.js';
 import { startCheckPanel } from './check_panel.js';
 import { startComparePanel } from './compare_panel.js';
 import { Engine } from './engine.js';
+import { startFramesPanel } from './frames_panel.js';
+import { startLookPanel } from './look_panel.js';
 import { element, showError, tell } from './page.js';
 import { startPaintPanel } from './paint_panel.js';
 import { startSpeedPanel } from './speed_panel.js';
@@ -54,6 +56,8 @@ const PANELS = {
   captioner: ['caption-panel', startCaptionPanel],
   answerer: ['ask-panel', startAskPanel],
   translator: ['translate-panel', startTranslatePanel],
+  frames: ['frames-panel', startFramesPanel],
+  looker: ['look-panel', startLookPanel],
   painter: ['paint-panel', startPaintPanel],
 };
 
@@ -77,6 +81,7 @@ async function start() {
     for (const [family, { id }] of Object.entries(panels)) element(id).hidden = model?.family !== family;
     for (const id of ['check-panel', 'speed-panel']) element(id).hidden = !model;
     for (const id of ['compare-panel', 'trace-panel']) element(id).hidden = model?.family !== 'language';
+    panels.frames.end();
     if (!model) return compare.end();
     panels[model.family]?.show(model);
     check.reset();

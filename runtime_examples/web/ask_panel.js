@@ -3,8 +3,7 @@
 import { attempt, element, onDrop, onFile, tell } from './page.js';
 import { describe, drawPicture, pixelsOf } from './picture_view.js';
 import { drawScene } from './scene.js';
-
-const SHOWN = 5; // answers, the likeliest ones
+import { best, percent, showShares } from './shares_view.js';
 
 export function startAskPanel(engine) {
   const [view, words, list, where, stage, question] = [
@@ -20,7 +19,7 @@ export function startAskPanel(engine) {
     const word = heard[index];
     drawPicture(view, picture, word?.attention ?? null);
     [...words.children].forEach((button, at) => button.setAttribute('aria-pressed', String(at === index)));
-    list.replaceChildren(...(word ? best(word.probabilities).map((at) => row(names[at], word.probabilities[at])) : []));
+    showShares(list, names, word?.probabilities ?? null);
     where.textContent = !word ? '' : word.attention ? describe(word) : `The scores after “${word.word}”.`;
   };
   const wordButton = ({ word, known }, index) => {
@@ -67,23 +66,4 @@ export function startAskPanel(engine) {
       show(null);
     },
   };
-}
-
-/** The places of the likeliest answers, the likeliest first. */
-function best(probabilities) {
-  return [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]).slice(0, SHOWN);
-}
-
-function row(name, share) {
-  const item = document.createElement('li');
-  const label = document.createElement('label');
-  const meter = Object.assign(document.createElement('meter'), { min: 0, max: 1, value: share });
-  const figure = Object.assign(document.createElement('span'), { className: 'value', textContent: percent(share) });
-  label.append(`${name} `, meter, figure);
-  item.append(label);
-  return item;
-}
-
-function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
 }

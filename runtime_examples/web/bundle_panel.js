@@ -44,6 +44,7 @@ export async function startBundlePanel(engine, onModel) {
     event.preventDefault();
     attempt(() => fromOutside(bundleAt(element('address').value)));
   });
+  element('address-go').disabled = false; // from here on the form is heard
   onBundleDrop(element('bundle-card'), (choice) => attempt(() => fromOutside(choice)), showError);
   await attempt(() => startList(open, fromOutside));
 }

@@ -1,5 +1,6 @@
 // A picture, its caption, and over the picture where the model looked for each word.
 
+import { pictureTaken } from './media.js';
 import { attempt, element, onDrop, onFile, tell } from './page.js';
 import { describe, drawPicture, pixelsOf } from './picture_view.js';
 import { drawScene } from './scene.js';
@@ -40,6 +41,7 @@ export function startCaptionPanel(engine) {
   };
 
   onFile('picture', async ([file]) => captionOf(await pixelsOf(file)));
+  element('take').addEventListener('click', () => attempt(async () => captionOf(await pictureTaken())));
   element('draw').addEventListener('click', () => attempt(() => captionOf(drawScene())));
   onDrop(stage, async (file) => captionOf(await pixelsOf(file)));
   return {

@@ -16,12 +16,14 @@ const ARGUMENTS = [
 ];
 const TIMEOUT_MS = 30_000;
 
-/** Start a browser; its `close` ends it. */
-export function launch() {
-  return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']; // Chromium's own picture and beep
+
+/** Start a browser, with `media` one with a camera and a microphone that are made up; its `close` ends it. */
+export function launch({ media = false } = {}) {
+  return chromium.launch({ executablePath: CHROMIUM, args: media ? [...ARGUMENTS, ...MEDIA] : ARGUMENTS });
 }
 
-/** Open the page at an address in a browser without a past; returns { page, requests, complaints, close }. */
+/** Open the page at an address in a browser without a past; returns { page, context, requests, complaints, close }. */
 export async function browse(browser, url) {
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -31,7 +33,7 @@ export async function browse(browser, url) {
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
   page.on('pageerror', (thrown) => complaints.push(String(thrown)));
   await page.goto(url);
-  return { page, requests, complaints, close: () => context.close() };
+  return { page, context, requests, complaints, close: () => context.close() };
 }
 
 /** Choose a bundle of the list by its name, and wait until it is open. */
@@ -81,6 +83,18 @@ export async function status(page, pattern) {
     .catch(async () => {
       const [seen, wrong] = [await page.textContent('#status'), await page.textContent('#error')];
       throw new Error(`the status stayed “${seen}” (${wrong}), expected ${pattern}`);
+    });
+}
+
+/** Wait until the page shows an error that says so. */
+export async function error(page, said) {
+  await page
+    .waitForFunction(
+      (text) => !document.getElementById('error').hidden && document.getElementById('error').textContent.includes(text),
+      said,
+    )
+    .catch(async () => {
+      throw new Error(`the error stayed “${await page.textContent('#error')}”, expected “${said}”`);
     });
 }
 

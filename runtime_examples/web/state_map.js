@@ -11,7 +11,7 @@ const MAP = `
     <label class="field">Pixels a cell <span class="value zoom-value"></span><input class="zoom" type="range" min="1" max="${LARGEST_CELL}" step="1"></label>
     <label class="field">Step <span class="value step-value"></span><input class="step" type="range" min="1" step="1"></label>
   </div>
-  <div class="map-frame" tabindex="0" role="region" aria-label="Map of the state, a row a unit and a column a step">
+  <div class="map-frame" tabindex="0" role="region">
     <div class="map-size"><canvas class="cells" role="img"></canvas><div class="cursor"></div></div>
   </div>
   <div class="legend"><span class="least"></span><canvas role="img" width="${LEGEND}" height="1"></canvas><span class="most"></span>
@@ -19,12 +19,13 @@ const MAP = `
   <p class="figures"></p>
   <p class="quiet cell"></p>`;
 
-/** Put a map into an element; returns { show(rows, labels, first) } of History, and { clear() }. */
-export function stateMap(root) {
+/** Put a map into an element; `over` says of what the steps are. Returns { show(rows, labels, first) } of History, and { clear() }. */
+export function stateMap(root, over) {
   root.innerHTML = MAP;
+  root.querySelector('.map-frame').setAttribute('aria-label', `Map of the state over ${over}, a row a unit and a column a step`);
   const [which, zoom, step] = ['.which', '.zoom', '.step'].map((name) => root.querySelector(name));
   const canvas = root.querySelector('.cells');
-  let [rows, labels, first, unit] = [[], [], 0, null];
+  let [rows, labels, first, unit, wide] = [[], [], 0, null, 1]; // wide: pixels of a step
   const row = () => rows[which.selectedIndex];
   const redraw = () => {
     if (!row()) return;
@@ -38,13 +39,14 @@ export function stateMap(root) {
   };
   const resize = () => {
     const size = Number(zoom.value);
-    root.querySelector('.zoom-value').textContent = String(size);
-    Object.assign(canvas.style, { width: `${labels.length * size}px`, height: `${row().units * size}px` });
+    wide = Math.max(size, Math.min(LARGEST_CELL, Math.floor(root.clientWidth / labels.length)));
+    root.querySelector('.zoom-value').textContent = wide === size ? String(size) : `${wide} × ${size}`;
+    Object.assign(canvas.style, { width: `${labels.length * wide}px`, height: `${row().units * size}px` });
     point();
   };
   const point = () => {
-    const [at, size] = [Number(step.value) - 1, Number(zoom.value)];
-    Object.assign(root.querySelector('.cursor').style, { left: `${at * size}px`, width: `${size}px` });
+    const at = Number(step.value) - 1;
+    Object.assign(root.querySelector('.cursor').style, { left: `${at * wide}px`, width: `${wide}px` });
     root.querySelector('.step-value').textContent = `${first + at + 1} of ${first + labels.length}`;
     root.querySelector('.cell').textContent = told(row(), at, { label: labels[at], number: first + at + 1, unit });
   };
@@ -59,15 +61,14 @@ export function stateMap(root) {
     point();
   });
   canvas.addEventListener('pointermove', ({ offsetX, offsetY }) => {
-    const size = Number(zoom.value);
-    unit = Math.min(row().units - 1, Math.max(0, Math.floor(offsetY / size)));
-    step.value = Math.floor(offsetX / size) + 1;
+    unit = Math.min(row().units - 1, Math.max(0, Math.floor(offsetY / Number(zoom.value))));
+    step.value = Math.floor(offsetX / wide) + 1;
     point();
   });
   return {
     show: (given, names, from = 0) => {
       const [same, last] = [given.length === rows.length, Number(step.value) === labels.length];
-      [rows, labels, first] = [given, names, from];
+      [rows, labels, first] = [given, [...names], from];
       if (!same) {
         which.replaceChildren(...rows.map(({ name, units }) => new Option(`${name} (${units})`)));
         fit(zoom, row());
@@ -109,8 +110,8 @@ function drawLegend(legend, scale) {
 
 function describe({ name, units }, { least, most, bounded, share, still }, steps) {
   const range = `from ${least.toFixed(2)} to ${most.toFixed(2)}`;
-  const saturated = `${(100 * share).toFixed(1)} % of the values are beyond ±0.95${bounded ? ', saturated' : '; this state has no bound of 1'}`;
-  return `${name}: ${units} units over ${steps} steps, ${range}; ${saturated}; ${still} units moved by less than 0.01.`;
+  const saturated = `${(100 * share).toFixed(1)} % of the values are beyond ±0.95${bounded ? ' (saturated)' : ' (this state has no bound of 1)'}`;
+  return `${name}: ${units} units over ${steps} steps, ${range}; ${saturated}; units that moved by less than 0.01: ${still}.`;
 }
 
 function told({ units, values }, at, { label, number, unit }) {

@@ -3,8 +3,9 @@
 
 import { readFile } from 'node:fs/promises';
 
-import { browse, check, checkDevice, equal, launch, openBundle, slide, status, write } from './play.mjs';
+import { browse, check, checkDevice, equal, error, launch, openBundle, slide, status, write } from './play.mjs';
 import { serve } from './serve.mjs';
+import { MORE_SCENARIOS } from './test_inputs.mjs';
 
 const SCENARIOS = {
   async 'text equals Python, token for token'({ page, spec }) {
@@ -139,7 +140,7 @@ const SCENARIOS = {
     await page.click('#continue');
     await status(page, 'Restored: .* Fork: ');
     const whole = spec.greedy.prompt + spec.greedy.text;
-    equal(await page.locator('.written').allTextContents(), [whole, whole]);
+    equal(await page.locator('#texts .written').allTextContents(), [whole, whole]);
     await slide(page, 'temperature', 1.5);
     await page.click('#continue');
     await page.waitForFunction(
@@ -147,7 +148,7 @@ const SCENARIOS = {
         document.querySelector('.written').textContent.length > length && !document.getElementById('continue').disabled,
       whole.length,
     );
-    const [one, other] = await page.locator('.written').allTextContents();
+    const [one, other] = await page.locator('#texts .written').allTextContents();
     check(one !== other, 'the fork goes another way');
     await openBundle(page, spec.learned, { reload: true });
     await page.setInputFiles('#restore', await download.path());
@@ -317,17 +318,6 @@ function writeGreedy(page, { prompt, length }) {
   return write(page, { prompt, length, temperature: 0, seed: 0 });
 }
 
-async function error(page, said) {
-  await page
-    .waitForFunction(
-      (text) => !document.getElementById('error').hidden && document.getElementById('error').textContent.includes(text),
-      said,
-    )
-    .catch(async () => {
-      throw new Error(`the error stayed “${await page.textContent('#error')}”, expected “${said}”`);
-    });
-}
-
 /** The answers as they are shown: each name with its share. */
 async function answers(page) {
   const rows = await page.locator('#answers li').allTextContents();
@@ -340,9 +330,9 @@ function pixels(page) {
 
 async function play(browser, scenario, spec) {
   const server = await serve({ bundles: spec.bundles });
-  const { page, requests, complaints, close } = await browse(browser, server.url);
+  const { page, context, requests, complaints, close } = await browse(browser, server.url);
   try {
-    await scenario({ page, spec, server, url: server.url, requests, complaints });
+    await scenario({ page, context, spec, server, url: server.url, requests, complaints });
     return { ok: true };
   } catch (thrown) {
     return { ok: false, detail: `${thrown.message.slice(0, 1500)} ${complaints.join(' ')}` };
@@ -353,9 +343,9 @@ async function play(browser, scenario, spec) {
 }
 
 const spec = JSON.parse(await readFile(process.argv[2], 'utf8'));
-const browser = await launch();
+const browser = await launch({ media: true });
 const wanted = process.argv.slice(3);
-for (const [name, scenario] of Object.entries(SCENARIOS)) {
+for (const [name, scenario] of Object.entries({ ...SCENARIOS, ...MORE_SCENARIOS })) {
   if (wanted.length && !wanted.includes(name)) continue;
   const result = await play(browser, scenario, spec);
   if (!result.ok) process.exitCode = 1;

@@ -4,7 +4,7 @@ import { attempt, element, tell } from './page.js';
 import { stateMap } from './state_map.js';
 
 export function startTracePanel(engine) {
-  const map = stateMap(element('trace-map'));
+  const map = stateMap(element('trace-map'), 'the text');
   const trace = async () => {
     const given = element('trace-text').value;
     if (!given) throw new Error('there is no text, expected one to read; type one, or write one above');

@@ -10,6 +10,7 @@ import { follow, tokensAtOnce } from './src/comparing.js';
 import { moduleOf } from './src/compiled.js';
 import { sizeOf } from './src/contract.js';
 import { BundleError, reason } from './src/errors.js';
+import { feed, framesOf, look } from './src/frames.js';
 import { generate, requireText, start } from './src/generation.js';
 import { History } from './src/history.js';
 import { imageTensor, pictureOf } from './src/picture.js';
@@ -52,6 +53,8 @@ const METHODS = {
   caption: ({ pixels }) => inTurn(() => captionOf(pixels)),
   ask: ({ pixels, question }) => inTurn(() => answerTo(pixels, question)),
   translate: ({ text }, id, tell) => translated(text, tell),
+  feed: ({ frames, state }) => inTurn(() => feed(opened.model, frames, state)),
+  look: ({ pixels, times }) => inTurn(() => look(opened.model, pixels, times)),
   paint: (asked) => inTurn(() => paint(opened.model, asked)),
   write,
   encode: ({ text }) => ({ ids: readable(text), atOnce: tokensAtOnce(opened.model) }),
@@ -81,12 +84,22 @@ async function open({ source, place, artifact = null }) {
     vocabulary: model.vocabulary,
     answers: answersOf(model),
     paints: painterOf(model)?.labels ?? null,
+    frames: takesOf(model),
     states: statesOf(model),
   };
 }
 
 function statesOf({ states, contract: { sizes } }) {
   return states.map(({ name, axes }) => ({ name, axes, dims: axes.map((axis) => sizeOf(sizes, axis, 1)) }));
+}
+
+/** What a model of frames takes, as the page shows it; null where it is none. */
+function takesOf(model) {
+  const takes = framesOf(model);
+  if (!takes) return null;
+  const { kind, width, labels, late, input, output } = takes;
+  const { height, width: wide, channels } = model.contract.sizes;
+  return { kind, labels, late, input: input.name, output: output.name, width, picture: { height, width: wide, channels } };
 }
 
 function digestOf({ files }, path) {
@@ -114,11 +127,12 @@ async function time() {
   }
 }
 
-/** What the page can do with a model: 'language', 'captioner', 'answerer', 'painter', 'translator', or 'module': check it. */
+/** What the page can do with a model: 'language', 'captioner', 'answerer', 'painter', 'translator', 'frames', 'looker', or 'module': check it. */
 function familyOf(model) {
   if (answersOf(model)) return 'answerer';
   if (painterOf(model)) return 'painter';
   if (sourceOf(model)) return 'translator';
+  if (framesOf(model)) return framesOf(model).kind === 'looks' ? 'looker' : 'frames';
   try {
     requireText(model);
   } catch {

@@ -17,6 +17,7 @@ import frame_bundle
 import host_cases
 import numpy as np
 import pytest
+import web_cases
 from family_networks import export_tiny
 from PIL import Image
 
@@ -33,7 +34,9 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 LENGTH = 500
 PROMPT = "the quick "
 SCENARIOS = tuple(
-    re.findall(r"^  async '(.+)'\(", (WEB / "test.mjs").read_text(encoding="utf-8"), re.MULTILINE)
+    name
+    for file in ("test.mjs", "test_inputs.mjs")
+    for name in re.findall(r"^  async '(.+)'\(", (WEB / file).read_text("utf-8"), re.MULTILINE)
 )
 
 
@@ -46,6 +49,8 @@ def _lacking() -> str | None:
         return "npm packages are missing: npm ci --ignore-scripts in runtime_examples/web"
     if not (WEB / "vendor" / "ort.wasm.min.mjs").is_file():
         return "the runtime is missing: npm run vendor in runtime_examples/web"
+    if not (WEB / "node_modules" / "axe-core").is_dir():
+        return "axe-core is missing: npm ci --ignore-scripts in runtime_examples/web"
     return None
 
 
@@ -220,6 +225,8 @@ def spec(
     asked = export_tiny("answerer", folder / "asked", to=["onnx"], steps=8)
     translated = export_tiny("translator", folder / "translated", to=["onnx"], steps=8)
     painted = export_tiny("painter", folder / "painted", to=["onnx"], steps=8)
+    tagged, numbers = web_cases.tagged(folder), web_cases.numbers(folder)
+    looked = web_cases.looked(folder, folder / "picture.png")
     damaged = _damaged(folder / "damaged", text)
     return {
         "compiled": _compiled(checkpoint_folder, folder / "compiled"),
@@ -232,6 +239,8 @@ def spec(
             str(asked),
             str(translated),
             str(painted),
+            *(str(folder / each["bundle"]) for each in (tagged, numbers, looked)),
+            str(other),
             str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
             _damage(text, folder / "integers-first", _turn_artifacts),
@@ -243,6 +252,11 @@ def spec(
         "asked": _asked(asked, folder / "picture.png"),
         "translated": _translated(translated),
         "painted": "painted",
+        "compared": web_cases.compared(text, other, PROMPT, length=60),
+        "traced": web_cases.traced(text, "the quick brown"),
+        "tagged": tagged,
+        "numbers": numbers,
+        "looked": looked,
         "pairs": "pairs",
         "words": "words",
         "of_words": _of_words(words),
@@ -288,4 +302,12 @@ def test_scenario(results: dict[str, dict[str, Any]], name: str) -> None:
 
 
 def test_every_scenario_is_known() -> None:
-    assert len(SCENARIOS) >= 14
+    assert len(SCENARIOS) >= 30
+
+
+def test_every_file_of_the_page_works_offline() -> None:
+    kept = (WEB / "sw.js").read_text(encoding="utf-8")
+    own = {path.name for path in WEB.glob("*.js")} - {"sw.js"}
+    assert own == set(re.findall(r"^  '(\w+\.js)',$", kept, re.MULTILINE))
+    sources = {path.stem for path in (WEB / "src").glob("*.js")}
+    assert sources == set(re.findall(r"^    '(\w+)',$", kept, re.MULTILINE))

@@ -6,6 +6,7 @@ import { numbers } from './safetensors.js';
 const MOST_VALUES = 2 ** 22; // of all states
 const NEAR_BOUND = 0.95;
 const STILL = 0.01;
+const BOUND = 1.001; // of a tanh, as float32 rounds it
 
 export class History {
   /**
@@ -71,5 +72,5 @@ export function figuresOf({ units, values }) {
     high[unit] = Math.max(high[unit], value);
   });
   const still = low.reduce((count, value, unit) => count + (high[unit] - value < STILL ? 1 : 0), 0);
-  return { least, most, bounded: least >= -1 && most <= 1, share: values.length ? beyond / values.length : 0, still };
+  return { least, most, bounded: Math.max(-least, most) < BOUND, share: values.length ? beyond / values.length : 0, still };
 }
