@@ -288,7 +288,7 @@ def results(
         cwd=WEB,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=420,
         check=False,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
