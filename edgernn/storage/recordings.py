@@ -58,6 +58,20 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         raise _unread(path, error) from error
 
 
+def as_text(value: object, path: Path, name: str) -> str:
+    """Return a label of the array ``name`` of ``path`` as text; bytes are UTF-8.
+
+    Raises:
+        DataError: bytes of another encoding, of which two labels might become one.
+    """
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} has {name} with {value!r}, which is not UTF-8; save them as text, dtype=str"
+        ) from error
+
+
 def _unread(path: Path, error: Exception) -> DataError:
     """Return the refusal of a file in which numpy met ``error``: damaged, or Python objects."""
     with suppress(DataError):  # its headers say no more

@@ -143,6 +143,10 @@ def test_pictures_of_one_label_are_told(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", pictures=np.zeros((4, 9, 9), np.uint8), labels=np.ones(4))
     with pytest.raises(DataError, match=r"labels float64 .4., expected texts or whole numbers"):
         _train(tmp_path / "run", "--data", str(tmp_path / "own.npz"))
+    latin = np.array([b"\xe9", b"a"] * 2)
+    np.savez(tmp_path / "own.npz", pictures=np.zeros((4, 9, 9), np.uint8), labels=latin)
+    with pytest.raises(DataError, match=r"labels with b'\\xe9', which is not UTF-8; save them as"):
+        _train(tmp_path / "run", "--data", str(tmp_path / "own.npz"))
     labels = np.ones(4, np.int64)
     np.savez(tmp_path / "own.npz", pictures=np.zeros((4, 9, 9), np.uint8), labels=labels)
     with pytest.raises(DataError, match="has one label alone, '1', in all of its 4 rows"):

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgernn.data.clips.tagged import TaggedFrames
 from edgernn.errors import DataError
-from edgernn.storage.recordings import read_arrays
+from edgernn.storage.recordings import as_text, read_arrays
 from edgernn.wording import some
 
 FRAMES, LABELS, LENGTHS, CLASSES = "frames", "labels", "lengths", "classes"
@@ -83,12 +83,12 @@ def frames_of(path: Path, found: dict[str, np.ndarray], *, single: bool) -> list
 def _named(path: Path, labels: np.ndarray, classes: np.ndarray | None) -> list[list[str]]:
     """Return labels as texts."""
     if labels.dtype.kind in "US":
-        return [[_text(label) for label in row] for row in labels.tolist()]
+        return [[as_text(label, path, LABELS) for label in row] for row in labels.tolist()]
     if labels.dtype.kind not in "iub":
         raise DataError(f"{path} has {LABELS} {labels.dtype}, expected texts or whole numbers")
     if classes is None:
         return [[str(int(label)) for label in row] for row in labels.tolist()]
-    names = [_text(name) for name in classes.ravel().tolist()]
+    names = [as_text(name, path, CLASSES) for name in classes.ravel().tolist()]
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         raise DataError(f"{path} has {CLASSES} with two {twice[0]!r}; give each a name of its own")
     outside = labels[(labels < 0) | (labels >= len(names))]
@@ -98,7 +98,3 @@ def _named(path: Path, labels: np.ndarray, classes: np.ndarray | None) -> list[l
             f"0 to {len(names) - 1}"
         )
     return [[names[int(label)] for label in row] for row in labels.tolist()]
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgernn.errors import DataError
 from edgernn.storage.array_files import layout
-from edgernn.storage.recordings import read_arrays
+from edgernn.storage.recordings import as_text, read_arrays
 from edgernn.wording import some
 
 FRAMES, LENGTHS, LABEL = "frames", "lengths", "label"
@@ -110,7 +110,7 @@ def _labels(path: Path, arrays: dict[str, np.ndarray], count: int, *, labelled: 
     if label.shape != (count,) or label.dtype.kind not in "iubUS":
         told = f"{LABEL} {label.dtype} {list(label.shape)}, expected whole numbers or texts"
         raise DataError(f"{path} has {told} [{count}], one for each clip")
-    names = [value.decode() if isinstance(value, bytes) else str(value) for value in label.tolist()]
+    names = [as_text(value, path, LABEL) for value in label.tolist()]
     if (empty := next((p for p, name in enumerate(names) if not name.strip()), None)) is not None:
         raise DataError(f"{path}, clip {empty}: its {LABEL} is empty")
     return [name.strip() for name in names]

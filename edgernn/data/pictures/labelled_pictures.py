@@ -13,7 +13,7 @@ import numpy as np
 
 from edgernn.data.pictures.pictures import open_picture, pictures_in
 from edgernn.errors import DataError
-from edgernn.storage.recordings import read_arrays
+from edgernn.storage.recordings import as_text, read_arrays
 from edgernn.wording import some
 
 PICTURES, LABELS = "pictures", "labels"
@@ -109,9 +109,7 @@ def _of_npz(path: Path) -> LabelledPictures:
             f"{path} has {LABELS} {labels.dtype} {list(labels.shape)}, expected texts or whole "
             f"numbers [{len(whole)}], one for each picture"
         )
-    names = [
-        value.decode() if isinstance(value, bytes) else str(value) for value in labels.tolist()
-    ]
+    names = [as_text(value, path, LABELS) for value in labels.tolist()]
     if (empty := next((p for p, name in enumerate(names) if not name.strip()), None)) is not None:
         raise DataError(f"{path}, picture {empty}: its label is empty; give it one")
     return LabelledPictures(whole, [name.strip() for name in names])

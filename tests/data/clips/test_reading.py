@@ -56,6 +56,10 @@ def test_an_npz_of_frames_and_labels(tmp_path: Path) -> None:
             "classes with two 'a'; give each",
         ),
         (
+            {"frames": _FRAMES, "labels": np.array([[b"a", b"\xe9", b"\xff", b"a", b"a"]] * 2)},
+            r"labels with b'\\xe9', which is not UTF-8",
+        ),
+        (
             {"frames": _FRAMES, "labels": np.full((2, 5), 7), "classes": ["a"]},
             "the label 7, and classes names 1",
         ),

@@ -60,6 +60,10 @@ def test_clips_of_one_length_and_whole_numbers_as_labels(tmp_path: Path) -> None
         ({"frames": PADDED, "label": np.zeros(2, int)}, r"label int64 \[2\]"),
         ({"frames": PADDED, "label": np.zeros(3)}, r"label float64 \[3\]"),
         ({"frames": PADDED, "label": np.array(["a", " ", "b"])}, "clip 1: its label is empty"),
+        (
+            {"frames": PADDED, "label": np.array([b"a", b"\xe9", b"b"])},
+            r"label with b'\\xe9', which is not UTF-8; save them as text",
+        ),
         ({"frames": np.array([[1], [1, 2]], object)}, "frames as Python objects"),
         (
             {"frames": np.zeros((2, 3, 1)), "label": np.array(["a", "b"], object)},
