@@ -35,10 +35,10 @@ class TrainOptions(Record):
     budget: Budget
     batch: int = Field(default=32, ge=1)
     chunk: int = Field(default=64, ge=1)
-    peak_rate: float = Field(default=4e-3, gt=0)
+    peak_rate: float = Field(default=4e-3, gt=0, allow_inf_nan=False)
     floor: float = Field(default=0.02, ge=0, le=1)
     warmup: float = Field(default=0.03, gt=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     clip: float = Field(default=1.0, gt=0)
     evaluations: int = Field(default=8, ge=1)
     patience: int = Field(default=5, ge=0)
@@ -46,4 +46,4 @@ class TrainOptions(Record):
     mixed: Literal["auto", "on", "off"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     gradients: bool = False
-    vanishing_penalty: float = Field(default=0.0, ge=0)
+    vanishing_penalty: float = Field(default=0.0, ge=0, allow_inf_nan=False)

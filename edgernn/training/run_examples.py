@@ -13,6 +13,7 @@ RUN/run.toml                                what the run was told: its options
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from pydantic import BaseModel
 
 from edgernn.data.examples import VALIDATION, ExampleSet
 from edgernn.data.text.tokenizer import Tokenizer
+from edgernn.errors import CheckpointError
 from edgernn.models import checkpoint
+from edgernn.models.checkpoint_config import read_config
+from edgernn.models.layered.description import NetworkConfig
 from edgernn.models.layered.network import Network
 from edgernn.training.device import choose_device, mixed_precision
 from edgernn.training.distributed import World
@@ -129,6 +133,16 @@ def _prepare(
     kind.prepare(data, out, setup=setup, tell=tell)
 
 
+def _begun(out: Path) -> NetworkConfig | None:
+    """Return the network of the checkpoint in ``out``, None where none was saved yet: a run goes on
+    with the layers that it began with, whatever is made of its options now.
+    """
+    with suppress(CheckpointError):
+        _, config, _ = read_config(out / checkpoint.CONFIG)
+        return config if isinstance(config, NetworkConfig) else None
+    return None
+
+
 def _task(
     out: Path,
     options: TrainOptions,
@@ -142,7 +156,7 @@ def _task(
     tokenizer = Tokenizer.load(path) if path.exists() else None
     examples = ExampleSet.open(out / EXAMPLES)
     torch.manual_seed(options.seed)
-    network = Network(kind.network(setup, examples, tokenizer))
+    network = Network(_begun(out) or kind.network(setup, examples, tokenizer))
     network.restrict()
     objective = kind.objective(setup, examples, tokenizer)
     if here.rank:

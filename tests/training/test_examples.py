@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 import edgernn
+from edgernn.contract import validated
 from edgernn.data.examples import ExampleSet
 from edgernn.errors import CheckpointError, DataError, TrainingError, UsageError
 from edgernn.export.pack import export_bundle
@@ -153,6 +154,32 @@ def test_a_resumed_run_makes_the_same_steps(run: Path, tmp_path: Path) -> None:
         edgernn.load(out).model.parameters(), edgernn.load(other).model.parameters(), strict=True
     ):
         assert one.equal(two)
+
+
+def test_a_run_goes_on_with_the_layers_that_it_began_with(tmp_path: Path) -> None:
+    class Changed(Last):
+        """As a later edgernn may make another network of the same options."""
+
+        def network(self, setup: LastSetup, examples: ExampleSet, tokenizer: Any) -> NetworkConfig:
+            made = super().network(setup.model_copy(update={"hidden": 7}), examples, tokenizer)
+            assert made.layers[1].options["hidden"] == 7
+            return made
+
+    begun = options(2)
+    train_examples(Last(), Data(), tmp_path / "run", options=begun, setup=LastSetup())
+    longer = options(4).budget
+    resume_examples(Changed(), tmp_path / "run", budget=longer)
+    weights = dict(edgernn.load(tmp_path / "run").model.named_parameters())
+    assert max(len(weight) for weight in weights.values()) == 3 * 12  # a GRU's gates
+    (tmp_path / "run" / checkpoint.CONFIG).unlink()
+    with pytest.raises(CheckpointError, match=r"training\.safetensors is"):
+        resume_examples(Changed(), tmp_path / "run", budget=options(6).budget)
+
+
+@pytest.mark.parametrize("name", ["peak_rate", "weight_decay", "vanishing_penalty"])
+def test_numbers_are_finite(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is inf: expected a finite number"):
+        validated(TrainOptions, budget={"unit": "steps", "amount": 1}, **{name: float("inf")})
 
 
 def checkpoint_of(folder: Path) -> dict[str, Any]:
