@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 TORCH := torch==2.13.0
 
 # mypy cannot see a mapped package, so it checks a copy laid out as installed.
-.PHONY: all env fuzz kills demo demo-captions test check format build examples examples-env kotlin-env benchmarks clean
+.PHONY: all env fuzz kills demo demo-captions test check format build examples examples-env kotlin-env benchmarks site clean
 all: check test
 
 env: $(INSTALLED)
@@ -47,6 +47,11 @@ check: env
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The Markdown as a site, with MkDocs (the extra docs); it opens from disk.
+site: env
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 build: env
 	$(BIN)/python -m build

@@ -11,29 +11,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import site_pages
+from commands_of_pages import NOT_RUN, blocks, run
 
-ROOT = Path(__file__).resolve().parent.parent
-README, MANUAL = ROOT / "README.md", ROOT / "edgernn/cli/README.md"
-OTHERS = {page for room in ("edgernn", "export") for page in (ROOT / room).rglob("README.md")}
-HELLO = ROOT / "edgernn/decoding/HELLO.md"
-PAGES = [README, MANUAL, *sorted(OTHERS - {MANUAL}), HELLO]
-
-
-def _blocks(page: Path, language: str) -> list[str]:
-    text = page.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def _commands(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a page's console blocks and the lines of output that it shows."""
-    for block in _blocks(page, "console"):
-        for part in re.split(r"^\$ ", block.replace("\\\n", ""), flags=re.MULTILINE)[1:]:
-            command, *shown = part.splitlines()
-            yield command, shown
+ROOT = site_pages.ROOT
+FIRST = [ROOT / "README.md", ROOT / "edgernn/cli/README.md"]
+OTHERS = [page for page in site_pages.every_page() if page not in FIRST]
+PAGES = [page for page in FIRST + OTHERS if page.relative_to(ROOT).as_posix() not in NOT_RUN]
 
 
 def _as_pattern(shown: list[str]) -> str:
@@ -55,17 +42,22 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     """Where the commands were run, and what each printed; each one succeeded."""
     pytest.importorskip("coremltools")  # the landing page installs everything
     place = tmp_path_factory.mktemp("readme")
-    script = place / "bin" / "edgernn"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edgernn "$@"\n')
-    script.chmod(0o755)
-    (place / "benchmarks").symlink_to(ROOT / "benchmarks")
-    for block in (block for page in PAGES for block in _blocks(page, "python")):
+    (place / "bin").mkdir()
+    for name, what in (("edgernn", "-m edgernn"), ("python", "")):
+        script = place / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {what} "$@"\n')
+        script.chmod(0o755)
+    for room in ("benchmarks", "runtime_examples"):
+        (place / room).symlink_to(ROOT / room)
+    for block in (block for page in PAGES for block in blocks(page, "python")):
         if named := re.match(r"# (\w+\.py)\n", block):
             (place / named[1]).write_text(block)
-    environment = {**os.environ, "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     output = {}
-    for command in dict.fromkeys(command for page in PAGES for command, _ in _commands(page)):
+    for command, lines in {
+        command: lines for page in PAGES for command, lines in run(page)
+    }.items():
+        refused = any(line.startswith("edgernn: error: ") for line in lines)
         done = subprocess.run(
             command,
             shell=True,
@@ -76,8 +68,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
             check=False,
             timeout=300,
         )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        output[command] = done.stdout
+        assert done.returncode == (2 if refused else 0), f"{command}\n{done.stderr}"
+        output[command] = done.stderr if refused else done.stdout
     assert len(output) >= 8
     return place, output
 
@@ -95,7 +87,7 @@ def test_the_commands_leave_what_they_promise(printed: tuple[Path, dict[str, str
 
 
 def test_the_commands_print_what_is_shown(printed: tuple[Path, dict[str, str]]) -> None:
-    shown = [(command, lines) for page in PAGES for command, lines in _commands(page) if lines]
+    shown = [(command, lines) for page in PAGES for command, lines in run(page) if lines]
     assert {command.split()[1] for command, _ in shown} >= {"export", "verify"}
     for command, lines in shown:
         assert re.fullmatch(_as_pattern(lines) + r"\s*", printed[1][command]), command
@@ -110,11 +102,11 @@ def test_shown_output_matches_but_for_its_numbers() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if _blocks(page, "python")],
+    [page for page in PAGES if blocks(page, "python")],
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_the_python_runs(printed: tuple[Path, dict[str, str]], page: Path) -> None:
-    code = "\n".join(_blocks(page, "python"))
+    code = "\n".join(blocks(page, "python"))
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=printed[0],

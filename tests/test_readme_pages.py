@@ -7,20 +7,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import site_pages
 
 from edgernn.bundle.manifest import Manifest
 from edgernn.bundle.records import Artifact, TokenizerEntry
 from edgernn.contract import Contract, TensorSpec
 from edgernn.formats import FORMATS
 
-ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("edgernn", "export", "benchmarks", "findings", "runtime_examples")
-PAGES = sorted(
-    page
-    for pages in (ROOT.glob("*.md"), *((ROOT / room).rglob("*.md") for room in ROOMS))
-    for page in pages
-    if "node_modules" not in page.parts
-)
+ROOT, PAGES = site_pages.ROOT, site_pages.every_page()
 MOST_BYTES, MOST_COLUMNS = 10_240, 120
 EVERY_PAGE = pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix()
@@ -78,7 +72,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @EVERY_PAGE
 def test_files_that_a_page_names_are_there(page: Path) -> None:
-    rooms = r"(?:edgernn|export|benchmarks|runtime_examples|tests|\.ci)"
+    rooms = r"(?:docs|edgernn|export|benchmarks|runtime_examples|tests|\.ci)"
     for path in re.findall(rf"`({rooms}/[\w./-]*)`", _prose(page)):
         assert (ROOT / path).exists() or (page.parent / path).exists(), path
     if page == ROOT / "benchmarks/README.md":
