@@ -12,9 +12,7 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import site_pages  # noqa: E402
-
-_OWN = (".css", ".html")
+import site_pages
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -56,7 +54,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         target = site_pages.inside(source, link)
         if target is None:
             return link
-        path, sharp, anchor = link.partition("#")
+        _, sharp, anchor = link.partition("#")
         place = posixpath.relpath(
             site_pages.stands_at(target), posixpath.dirname(page.file.src_uri)
         )

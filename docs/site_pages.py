@@ -38,9 +38,14 @@ SECTIONS = {
         "runtime_examples/CONTRACT.md",
         "runtime_examples/*",
     ),
-    "The format": ("edgernn/bundle/*", "edgernn/containers/*"),
+    "The bundle": (
+        "edgernn/bundle/*",
+        "edgernn/signing/*",
+        "edgernn/hub/*",
+        "edgernn/containers/*",
+    ),
     "What is proved": ("edgernn/parity/*", "edgernn/testing/*", "benchmarks/FAULTS.md"),
-    "From Python, in bulk": ("edgernn/sessions/*", "edgernn/*"),
+    "From Python": ("edgernn/sessions/*", "edgernn/*"),
     "Figures": ("benchmarks/README.md", "benchmarks/*", "findings/*"),
     "Change edgernn": ("ARCHITECTURE.md", "docs/README.md", "*"),
 }

@@ -20,9 +20,7 @@ FAMILIES = (  # pages whose trainings take minutes: .ci/docs runs them with a fe
     *(f"edgernn/families/{name}.md" for name in ("TAGGER", "TRANSLATOR")),
     "edgernn/reading/README.md",
 )
-NOT_RUN = {  # a page whose console blocks the gate does not run → why
-    page: "its training takes minutes; .ci/docs runs it with a few steps" for page in FAMILIES
-}
+NOT_RUN = dict.fromkeys(FAMILIES, "its training takes minutes; .ci/docs runs it with a few steps")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)((?: {4}.*\n)+)")
 _INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
@@ -108,6 +106,7 @@ def split(line: str) -> Iterator[tuple[str, ...]]:
     to_a_file = False
     for word in [*lexer, ";"]:
         if word in _JOINS:
+            words = [one for one in words if not re.match(r"[A-Z_]+=|[({]$", one)]
             if words and not to_a_file:
                 yield tuple(words)
             words, to_a_file = [], word in ("<", ">", ">>")

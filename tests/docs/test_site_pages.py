@@ -30,7 +30,7 @@ def test_a_new_page_of_any_folder_is_found(tmp_path: Path) -> None:
     assert site_pages.navigation(tmp_path) == [
         {"Start": [{"One thing": "README.md"}]},
         {"On the device": [{"One thing": "runtime_examples/go/README.md"}]},
-        {"From Python, in bulk": [{"One thing": "edgernn/batch/README.md"}]},
+        {"From Python": [{"One thing": "edgernn/batch/README.md"}]},
     ]
 
 
