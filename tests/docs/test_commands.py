@@ -7,6 +7,7 @@ that such a page belongs to run them.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import re
@@ -37,10 +38,10 @@ COMMANDS = list(
 NAMES = {  # an option of edgernn → the names that it takes, several with commas between
     "--to": choices.format_names,
     "--precision": choices.precision_names,
-    "--cell": choices.stack_names,
-    "--target": choices.target_names,
     "--between": choices.way_names,
 }
+if importlib.util.find_spec("torch"):  # by which these tables are made
+    NAMES |= {"--cell": choices.stack_names, "--target": choices.target_names}
 
 
 @cache
