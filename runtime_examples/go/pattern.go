@@ -29,7 +29,8 @@ type patternReader struct {
 }
 
 const (
-	triesPerByte = 2000 // of a text: more is a pattern that takes too long
+	triesPerByte = 2000    // of a text: more is a pattern that takes too long
+	mostRepeats  = 1 << 16 // of a group, each a call within the last: memory stays bounded
 	plainEscapes = "\\[](){}|?*+.^$-/'\""
 )
 
@@ -214,6 +215,12 @@ func many(of matcher, single class, least int) matcher {
 	}
 	var more func(s *search, at, count int, then func(int) bool) bool
 	more = func(s *search, at, count int, then func(int) bool) bool {
+		if count > mostRepeats {
+			s.left = 0
+		}
+		if s.left <= 0 {
+			return false
+		}
 		further := func(end int) bool { return end > at && more(s, end, count+1, then) }
 		return of(s, at, further) || (count >= least && then(at))
 	}

@@ -145,3 +145,12 @@ def test_a_damaged_bundle_is_not_compiled(folder: Path, tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "error: c/step has SHA-256 " in done.stderr
     assert not (host / "network" / "made.go").exists()
+
+
+def test_a_word_beyond_reason_is_refused(go_parts: Command, text: Path, tmp_path: Path) -> None:
+    """In one line: a group that is repeated takes memory for each time."""
+    folder = host_cases.with_tokenizer(text, tmp_path / "b", host_cases.tokenizer_of("word"))
+    for length, good in ((60_000, True), (70_000, False)):
+        (tmp_path / "given").write_text(json.dumps(["x" * length]), "utf-8")
+        line = go_parts.good("--tokens", tmp_path / "given", folder).strip()
+        assert (line != "!") == good

@@ -193,7 +193,7 @@ func timeSteps(model *edgernn.Model, count int) error {
 	for at := range inputs {
 		inputs[at] = golden.Inputs(at)
 	}
-	state, times := golden.StateBefore(0), make([]float64, 0, count)
+	state, times := golden.StateBefore(0), []float64{}
 	for at := range warmUpSteps + count {
 		from := time.Now()
 		if _, state, err = model.Step(inputs[at%golden.Steps], state); err != nil {

@@ -157,7 +157,7 @@ fn check(model: &Model) -> std::result::Result<ExitCode, Failure> {
 fn median_us(model: &Model, count: usize) -> Result<f64> {
     let golden = Golden::of(model)?;
     let inputs = (0..golden.steps).map(|index| golden.inputs(index)).collect::<Result<Vec<_>>>()?;
-    let (mut state, mut times) = (golden.state_before(0)?, Vec::with_capacity(count));
+    let (mut state, mut times) = (golden.state_before(0)?, Vec::new());
     for at in 0..WARM_UP_STEPS.saturating_add(count) {
         let from = Instant::now();
         state = model.step(&inputs[at % inputs.len()], &state)?.state;
