@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from edgernn.bundle.stored_weights import OTHERS, StoredWeight
-from edgernn.sessions.pte.program import KERNEL, Method, Program, Value
+from edgernn.sessions.pte.program import DELEGATE, KERNEL, Instruction, Method, Program, Value
 from edgernn.sessions.pte.xnnpack import BACKEND, Constant, Graph, read_graph
 
 FORWARD = "forward"  # the method that computes
@@ -92,8 +92,8 @@ def stored_constants(program: Program, graphs: Iterable[Graph]) -> list[Stored]:
     """Return every constant of the method that computes: tables and what else its own operators
     read, then those of ``graphs``, its delegates.
     """
-    method = program.by_name[FORWARD]
-    own = list(_own(program, method))
+    graphs, method = list(graphs), program.by_name[FORWARD]
+    own = list(_own(program, method, graphs))
     return [*own, *(_of_delegate(constant) for graph in graphs for constant in graph.constants)]
 
 
@@ -107,8 +107,10 @@ def others(constants: Iterable[Stored]) -> tuple[StoredWeight, ...]:
     return (StoredWeight(OTHERS, (), "float32", whole, size, size),)
 
 
-def _own(program: Program, method: Method) -> Iterator[Stored]:
-    """Yield the constants that the method's own operators read; each once."""
+def _own(program: Program, method: Method, graphs: list[Graph]) -> Iterator[Stored]:
+    """Yield the constants that the method's own operators read, or give to a delegate; each
+    once.
+    """
     constants = {place: value for place, value in enumerate(method.values) if value.constant}
     tables = _tables(method, constants)
     scales = {scale for _, scale in tables.values() if scale is not None}
@@ -116,10 +118,11 @@ def _own(program: Program, method: Method) -> Iterator[Stored]:
         if place in scales:
             continue
         looked_up, scale = tables.get(place, (False, None))
-        readers = [
-            method.operators[each.index] if each.kind == KERNEL else ""
+        by_element = [
+            reads
             for each in method.instructions
             if place in each.arguments
+            for reads in _by_element(method, each, place, graphs)
         ]
         yield Stored(
             value.shape,
@@ -129,8 +132,27 @@ def _own(program: Program, method: Method) -> Iterator[Stored]:
             if scale is None
             else program.array(constants[scale]).astype(np.float32).ravel(),
             looked_up,
-            by_element=bool(readers) and _PAIRS.issuperset(readers),
+            by_element=bool(by_element) and all(by_element),
         )
+
+
+def _by_element(
+    method: Method, call: Instruction, place: int, graphs: list[Graph]
+) -> Iterator[bool]:
+    """Yield of each time that a call is given the value ``place`` whether it takes it element by
+    element.
+    """
+    if call.kind == KERNEL:
+        yield method.operators[call.index] in _PAIRS
+        return
+    if call.kind != DELEGATE or method.delegates[call.index].backend != BACKEND:
+        yield False
+        return
+    before = method.delegates[: call.index]
+    graph = graphs[sum(each.backend == BACKEND for each in before)]
+    for at, value in enumerate(call.arguments[: graph.inputs]):
+        if value == place:
+            yield graph.by_element[at]
 
 
 def _tables(method: Method, constants: dict[int, Value]) -> dict[int, tuple[bool, int | None]]:

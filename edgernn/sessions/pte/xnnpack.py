@@ -58,14 +58,15 @@ class Constant:
 
 @dataclass(frozen=True)
 class Graph:
-    """One delegate: its operators in order, how many values come in and go out, and its
-    constants.
+    """One delegate: its operators in order, how many values come in and go out, its constants, and
+    which values come in that all that reads them takes element by element.
     """
 
     operators: tuple[str, ...]
     inputs: int
     outputs: int
     constants: tuple[Constant, ...]
+    by_element: tuple[bool, ...]
 
 
 def read_graph(content: memoryview, named: Mapping[str, memoryview]) -> Graph:
@@ -103,6 +104,7 @@ def read_graph(content: memoryview, named: Mapping[str, memoryview]) -> Graph:
             for place, (_, constant) in enumerate(values)
             if constant is not None
         ),
+        by_element=tuple(_by_element(nodes, int(place)) for place in inputs),
     )
 
 
