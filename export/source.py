@@ -20,6 +20,7 @@ from edgernn.sessions.model import Model, model_of
 
 Tell = Callable[[str], None]
 MOST_STREAMS = 8
+MOST_SIZE = 1 << 20  # of an axis that --axis fixes
 _FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
 
 
@@ -63,10 +64,17 @@ def sizes_of(text: str | None) -> dict[str, int]:
     sizes = {}
     for part in (text or "").split(","):
         name, _, number = part.strip().partition("=")
-        if text is not None and not (name and number.isdecimal() and 1 <= int(number) < 1 << 31):
-            raise UsageError(f"--axis is {text!r}, expected an axis and its size, as source=24")
-        if text is not None:
-            sizes[name] = int(number)
+        if text is None:
+            continue
+        fits = number.isdecimal() and len(number) <= len(str(MOST_SIZE))
+        if not name or not fits or not 1 <= int(number) <= MOST_SIZE:
+            raise UsageError(
+                f"--axis is {text!r}, expected an axis and its size, 1 to {MOST_SIZE:,}, as "
+                "source=24"
+            )
+        if name in sizes:
+            raise UsageError(f"--axis is {text!r}, which gives {name} two sizes; give it one")
+        sizes[name] = int(number)
     return sizes
 
 

@@ -85,7 +85,10 @@ def test_a_bundle_is_measured_on_the_rows_that_its_files_take(tmp_path: Path) ->
         ("c", None, "source has the open axis source; say its size with --axis source=20"),
         ("c", "sauce=9", "--axis sauce=9 names no axis that the contract leaves open; open are: "),
         ("onnx", "source=9", "none of them is written; leave it out"),
-        ("c", "source=", "--axis is 'source=', expected an axis and its size, as source=24"),
+        ("c", "source=", "--axis is 'source=', expected an axis and its size, 1 to 1,048,576, as"),
+        ("c", "source=99999999", "expected an axis and its size, 1 to 1,048,576, as source=24"),
+        ("c", "source=" + "9" * 5000, "--axis is .source=999"),
+        ("c", "source=8,source=9", "which gives source two sizes; give it one"),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path: Path, to: str, axis: str, message: str) -> None:
