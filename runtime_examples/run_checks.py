@@ -42,7 +42,7 @@ HEADINGS = (
 TESTED = {
     "browser, in headless Chromium": ["test_web.py"],
     "C++, over a stand-in for the header": ["test_cpp.py"],
-    "Kotlin core, on the JVM, and a bundle's C under it": [
+    "Android's runtime on the JVM, and a bundle's C under it": [
         "test_android.py",
         "test_android_compiled.py",
     ],

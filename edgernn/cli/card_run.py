@@ -66,6 +66,12 @@ HOSTS = (
         image="--image picture.ppm",
         one_file=False,
     ),
+    Host(
+        "jvm",
+        "On the JVM (Java 22 or newer, kotlinc):",
+        ("cd jvm", "make", "./edgernn {place} {ask}"),
+        image="--image photo.jpg",
+    ),
     Host("c", "C:", ("cd c", "make", "./edgernn {place} {ask}"), image=None, one_file=False),
     Host(
         "node",

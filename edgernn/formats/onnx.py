@@ -63,7 +63,7 @@ ONNX = Format(
     export_extra="export",
     run_extra=None,
     packages=("onnxruntime", "torch", "onnx"),
-    hosts=("python", "cpp", "c", "node", "web", "android"),
+    hosts=("python", "cpp", "jvm", "c", "node", "web", "android"),
     decoders={
         "generate": "edgernn.sessions.ort.in_graph:OrtGenerator",
         "caption": "edgernn.sessions.ort.in_graph:OrtCaptioner",

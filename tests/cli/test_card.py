@@ -158,7 +158,7 @@ def test_the_prompt_is_one_that_the_model_can_read(
         update={"tokenizer": manifest.tokenizer.model_copy(update={"text": text})}
     )
     card = model_card(changed, "b")
-    assert card.count(f'"$BUNDLE" {option}--length 200') == 5
+    assert card.count(f'"$BUNDLE" {option}--length 200') == 6
 
 
 def test_a_bundle_in_one_file_is_unpacked_for_the_hosts_that_open_folders(
@@ -197,7 +197,7 @@ def test_the_prompt_to_words_of_others_is_one_of_them(
     manifest = Bundle.open(bundle_folder).manifest
     words = manifest.tokenizer.model_copy(update={"text": text, "kind": "spaced"})
     card = model_card(manifest.model_copy(update={"tokenizer": words}), "b")
-    assert card.count(f'"$BUNDLE" {option}--length 200') == 5
+    assert card.count(f'"$BUNDLE" {option}--length 200') == 6
 
 
 def test_what_the_manifest_holds_stays_text(bundle_folder: Path, run: Run, tmp_path: Path) -> None:

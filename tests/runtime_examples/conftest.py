@@ -173,9 +173,9 @@ def compiled_integers(checkpoint_folder: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def kotlin_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The Kotlin core with its command line, started."""
-    server = kotlin_server(compile_kotlin(tmp_path_factory.mktemp("kotlin") / "core.jar"))
+def kotlin(library: Path) -> Iterator[Server]:
+    """The JVM example, and the parts of it that tests drive, started."""
+    server = kotlin_server(compile_kotlin(), library)
     yield server
     server.close()
 

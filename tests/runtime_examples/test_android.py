@@ -1,5 +1,6 @@
-"""The Kotlin core: compiled for the JVM and run with a runtime that replays recordings, and
-with ONNX Runtime behind a pipe.
+"""The Android example on the JVM: the core with a runtime that replays recordings, and the app's
+own runtime over the names and signatures of onnxruntime's Java package, behind which stands
+onnxruntime's library.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import dtype_bundle
+import frame_bundle
 import host_cases
 import pytest
-from hosts import Command, kotlin_command
+from c_program import PROMPT, STEPS
+from hosts import Command
 from servers import Server
 
 from edgernn.bundle import Bundle
 from edgernn.export.pack import export_bundle
 from edgernn.export.rounding.compression import Budget
 from edgernn.export.source import ReducedOptions
+from edgernn.writing.text import write_text
 
 ROOT = Path(__file__).resolve().parents[2] / "runtime_examples" / "android"
 CORE = ROOT / "core" / "src"
@@ -40,21 +45,14 @@ def caption_bundle(captioner_folder: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def run(kotlin_core: Server) -> Run:
+def run(kotlin: Server) -> Run:
     """Run the core's command line on the replay of a recording."""
 
     def call(*arguments: object, error: str = "0") -> subprocess.CompletedProcess[str]:
         settings = {"EDGERNN_RUNTIME": "replay", "EDGERNN_REPLAY_ERROR": error}
-        return kotlin_command(kotlin_core, **settings).run(*arguments)
+        return Command((), settings, server=kotlin).run(*arguments)
 
     return call
-
-
-def test_the_program_ends_as_the_started_one_says(kotlin_core: Server, tmp_path: Path) -> None:
-    """A virtual machine of its own, once; every other test shares one."""
-    words = [str(word) for word in kotlin_core.words if word != "--serve"]
-    said = Command(tuple(words), {"EDGERNN_RUNTIME": "replay"}).refusal(tmp_path / "none")
-    assert said == kotlin_command(kotlin_core).refusal(tmp_path / "none")
 
 
 @pytest.mark.parametrize("fixture", ["text", "caption_bundle"])
@@ -92,6 +90,49 @@ def test_no_damage_to_a_manifest_is_more_than_a_line(run: Run, text: Path, tmp_p
     done = run(folder, "--fuzz", tmp_path / "broken.json")
     assert re.fullmatch(r"[0-4]{400}\n", done.stdout), done.stdout + done.stderr
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def app(kotlin: Server) -> Command:
+    """The app's own runtime, over hand-written classes of onnxruntime's Java package."""
+    return Command((), {"EDGERNN_RUNTIME": "android"}, server=kotlin)
+
+
+@pytest.mark.parametrize("artifact", STEPS)
+def test_the_apps_runtime_passes_the_golden_run(app: Command, text: Path, artifact: str) -> None:
+    rows = app.rows(text, "--artifact", artifact)
+    assert {verdict for *_, verdict in rows.values()} == {"ok"}
+    assert all((rows[name][0] or 0) > 0 for name in rows if name.endswith("_next"))
+
+
+def test_the_apps_runtime_looks_at_pictures(app: Command, caption_bundle: Path) -> None:
+    assert app.failed(caption_bundle) == []
+    assert app.good(caption_bundle, "--length", 5, "--temperature", 0)
+
+
+@pytest.mark.parametrize("encode", [False, True])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_apps_runtime_takes_any_network(
+    app: Command, tmp_path: Path, encode: bool, rows: int
+) -> None:
+    folder = frame_bundle.write_frame_bundle(tmp_path, encode=encode, rows=rows)
+    if rows == 1:
+        assert app.failed(folder) == []
+    plain = Command((), server=app.server)
+    assert app.good(folder, rows, 4, 0) == plain.good(folder, rows, 4, 0)
+
+
+def test_the_apps_runtime_takes_every_dtype(app: Command, tmp_path: Path) -> None:
+    rows = app.rows(dtype_bundle.write_dtype_bundle(tmp_path))
+    assert len(rows) == 2 * len(dtype_bundle.DTYPES)
+    assert set(rows.values()) == {(0, 0, "ok")}
+
+
+def test_the_apps_runtime_writes_the_text_of_edgernn(app: Command, text: Path) -> None:
+    """A prompt in one call, then a token a call: buffers of two shapes."""
+    wanted = write_text(text, PROMPT, length=200, temperature=0.8, seed=7)
+    flags = ["--prompt", PROMPT, "--length", 200, "--temperature", 0.8, "--seed", 7]
+    assert json.loads(app.good(text, *flags, "--json"))["tokens"] == wanted["tokens"]
 
 
 @pytest.mark.parametrize(

@@ -50,18 +50,18 @@ def library(net: Path, build: Path) -> Path:
     return build / "libnet.so"
 
 
-def machine(core: Server, net: Path) -> Command:
+def machine(kotlin: Server, net: Path) -> Command:
     """A virtual machine of its own, which checks how JNI is used: each takes one library."""
-    words = [word for word in core.words if word != "--serve"]
-    return Command((words[0], "-Xcheck:jni", *words[1:]), {"EDGERNN_RUNTIME": f"compiled:{net}"})
+    java, *words = kotlin.words
+    return Command((java, "-Xcheck:jni", *words), {"EDGERNN_RUNTIME": f"jni:{net}"})
 
 
 @pytest.fixture(scope="module")
 def lstm(
-    kotlin_core: Server, prepared: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    kotlin: Server, prepared: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
     """The core with the LSTM compiled in."""
-    return machine(kotlin_core, library(prepared["lstm"], tmp_path_factory.mktemp("lstm")))
+    return machine(kotlin, library(prepared["lstm"], tmp_path_factory.mktemp("lstm")))
 
 
 def test_the_recorded_run_holds(lstm: Command, compiled_bundles: dict[str, Path]) -> None:
@@ -72,23 +72,23 @@ def test_the_recorded_run_holds(lstm: Command, compiled_bundles: dict[str, Path]
 
 
 def test_a_stored_first_state_and_frames(
-    kotlin_core: Server,
+    kotlin: Server,
     prepared: dict[str, Path],
     compiled_bundles: dict[str, Path],
     tmp_path: Path,
 ) -> None:
-    audio = machine(kotlin_core, library(prepared["audio"], tmp_path))
+    audio = machine(kotlin, library(prepared["audio"], tmp_path))
     assert set(audio.rows(compiled_bundles["audio"])) == {"sample", "h_next", "memory_next"}
     assert audio.failed(compiled_bundles["audio"]) == []
 
 
 def test_integers_are_compared_step_by_step(
-    kotlin_core: Server, compiled_integers: Path, tmp_path: Path
+    kotlin: Server, compiled_integers: Path, tmp_path: Path
 ) -> None:
     prepare = [sys.executable, str(EXAMPLES / "compiled" / "prepare.py"), str(compiled_integers)]
     words = [*prepare, str(tmp_path / "net"), "--artifact", "c/step-int8"]
     subprocess.run(words, check=True, timeout=60)
-    integers = machine(kotlin_core, library(tmp_path / "net", tmp_path / "build"))
+    integers = machine(kotlin, library(tmp_path / "net", tmp_path / "build"))
     rows = integers.rows(compiled_integers, "--artifact", "c/step-int8")
     layers = {f"{name}[{layer}]" for name in ("h_next", "c_next") for layer in (0, 1)}
     assert set(rows) == {"logits", *layers, "uniforms", "sampler", "tokenizer"}
@@ -134,13 +134,13 @@ public class Forked {
 
 
 def test_java_steps_and_forks_in_a_block_of_memory(
-    kotlin_core: Server, lstm: Command, compiled_bundles: dict[str, Path], tmp_path: Path
+    kotlin: Server, lstm: Command, compiled_bundles: dict[str, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "Forked.java").write_text(JAVA)
-    jar = str(kotlin_core.words[kotlin_core.words.index("-cp") + 1])
+    jar = str(kotlin.words[kotlin.words.index("-cp") + 1])
     words = ["javac", "-Werror", "-cp", jar, "-d", str(tmp_path), str(tmp_path / "Forked.java")]
     subprocess.run(words, check=True, timeout=120)
-    place = lstm.environment["EDGERNN_RUNTIME"].removeprefix("compiled:")
+    place = lstm.environment["EDGERNN_RUNTIME"].removeprefix("jni:")
     java = Command(("java", "-Xcheck:jni", "-cp", f"{jar}:{tmp_path}", "Forked", place))
     session = open_session(compiled_bundles["lstm"])
     state = session.initial_state()
@@ -156,20 +156,20 @@ def test_another_bundle_is_refused(lstm: Command, compiled_bundles: dict[str, Pa
 
 
 def test_a_library_that_is_not_there_is_refused(
-    kotlin_core: Server, compiled_bundles: dict[str, Path], tmp_path: Path
+    kotlin: Server, compiled_bundles: dict[str, Path], tmp_path: Path
 ) -> None:
-    said = machine(kotlin_core, tmp_path / "libnet.so").refusal(compiled_bundles["lstm"], "--check")
+    said = machine(kotlin, tmp_path / "libnet.so").refusal(compiled_bundles["lstm"], "--check")
     assert "libnet.so cannot be loaded: " in said
 
 
 def test_a_changed_weight_fails(
-    kotlin_core: Server,
+    kotlin: Server,
     prepared: dict[str, Path],
     compiled_bundles: dict[str, Path],
     tmp_path: Path,
 ) -> None:
     net = Path(shutil.copytree(prepared["lstm"], tmp_path / "net"))
     change_weight(net / "step.weights.bin")
-    assert "logits" in machine(kotlin_core, library(net, tmp_path / "build")).failed(
+    assert "logits" in machine(kotlin, library(net, tmp_path / "build")).failed(
         compiled_bundles["lstm"]
     )

@@ -4,11 +4,12 @@ no package that CI can install brings the Android library, and nothing of it run
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from hosts import ANDROID, kotlin_compiler
+from hosts import ANDROID, java_home, kotlin_compiler
 
 pytest.importorskip("executorch")  # it goes with .ci/executorch: the gate compiles enough Kotlin
 
@@ -64,5 +65,6 @@ def test_the_runtime_compiles_on_the_core(tmp_path: Path) -> None:
         encoding="utf-8",
         check=False,
         timeout=280,
+        env={**os.environ, "JAVA_HOME": str(java_home())},
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dtype_bundle
 import frame_bundle
 import host_cases
 import numpy as np
@@ -195,6 +196,14 @@ def test_a_network_without_a_tokenizer_is_timed(command: Command, frames: Path) 
     assert record["median_us"] > 0
 
 
+def test_a_tensor_of_every_dtype_comes_out_as_it_went_in(command: Command, tmp_path: Path) -> None:
+    rows = command.rows(dtype_bundle.write_dtype_bundle(tmp_path))
+    names = {f"{name}_{dtype}{end}" for dtype in dtype_bundle.DTYPES for name, end in _ENDS}
+    assert {name: rows[name] for name in names} == dict.fromkeys(names, (0, 0, "ok"))
+    assert rows.keys() == names
+
+
+_ENDS = (("y", ""), ("h", "_next"))
 GENERAL: dict[str, Callable[[Manifest], object]] = {
     "a state of nobody": lambda m: m["contract"]["initial_state"].update(nobody="encode"),
     "a state from an encode that is none": lambda m: m["contract"]["initial_state"].update(

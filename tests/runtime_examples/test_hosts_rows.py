@@ -160,9 +160,7 @@ def test_a_row_that_is_not_there_is_refused(
     host: Host, as_library: Command, tmp_path: Path
 ) -> None:
     folder = frame_bundle.write_frame_bundle(tmp_path, rows=2)
-    counts: list[object] = [2, STEPS, CHANGE]
-    flags = ["--library", ",".join(map(str, counts))] if host.name == "kotlin" else counts
-    done = as_library.run(folder, *flags)
+    done = as_library.run(folder, 2, STEPS, CHANGE)
     assert done.returncode != 0
     assert "is to become row 2 of 2" in done.stderr
     assert "they count from 0" in done.stderr

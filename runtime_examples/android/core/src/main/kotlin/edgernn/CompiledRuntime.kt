@@ -6,18 +6,17 @@ import java.nio.ByteOrder
 
 /**
  * The C of a bundle, which was compiled into a library of the app: no runtime, and no file to open. The library holds the step
- * alone; it is used for the bundle that it was made of, which is told by the digest in the manifest.
+ * alone; it is used for the bundle that it was made of, which is told by the digest in the manifest. [step]: as [Compiled.step].
  */
-class CompiledRuntime private constructor() : Runtime {
+class CompiledRuntime(private val network: CompiledNetwork, private val step: (ByteBuffer) -> Int) : Runtime {
     override val format = "c"
 
     override fun open(bundle: Bundle, artifact: Artifact): Session {
-        val network = CompiledNetwork(Compiled.describe())
         if (artifact.digest.sha256 != network.sha256) throw BundleError(
             "the app was compiled with a ${network.artifact} of the SHA-256 ${network.sha256.take(12)}…, expected " +
                 "${artifact.digest.sha256.take(12)}… of ${artifact.path}; compile it with this bundle",
         )
-        return CompiledSession(network)
+        return CompiledSession(network, step)
     }
 
     override fun open(file: File): Session = throw BundleError("$file is C, which is compiled into an app and not opened")
@@ -26,7 +25,7 @@ class CompiledRuntime private constructor() : Runtime {
         /** The library `libnet.so` of the app; null where it was built without one. */
         fun included(): CompiledRuntime? = try {
             System.loadLibrary("net")
-            CompiledRuntime()
+            loaded()
         } catch (_: UnsatisfiedLinkError) {
             null
         }
@@ -34,10 +33,12 @@ class CompiledRuntime private constructor() : Runtime {
         /** A library in a file; a virtual machine takes one. */
         fun load(library: File): CompiledRuntime = try {
             System.load(library.absolutePath)
-            CompiledRuntime()
+            loaded()
         } catch (error: UnsatisfiedLinkError) {
             throw BundleError("$library cannot be loaded: ${error.message}; build it for this machine", error)
         }
+
+        private fun loaded() = CompiledRuntime(CompiledNetwork(Compiled.describe()), Compiled::step)
     }
 }
 
@@ -81,14 +82,14 @@ class CompiledNetwork(lines: Array<String>) {
     }
 }
 
-private class CompiledSession(private val network: CompiledNetwork) : Session {
+private class CompiledSession(private val network: CompiledNetwork, private val step: (ByteBuffer) -> Int) : Session {
     private val block = ByteBuffer.allocateDirect(network.bytes).order(ByteOrder.LITTLE_ENDIAN).also {
         if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) throw BundleError("a big-endian machine; expected little-endian")
     }
 
     override fun run(inputs: Tensors, outputs: List<TensorSpec>): Tensors {
         inputs.forEach { (name, tensor) -> put(place(name), tensor) }
-        val code = Compiled.step(block)
+        val code = step(block)
         if (code != 0) throw BundleError(
             "the step refuses its inputs with $code; ${if (code == 2) "expected ids of the model's own" else "see its header"}",
         )

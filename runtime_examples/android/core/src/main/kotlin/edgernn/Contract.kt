@@ -80,6 +80,12 @@ class Contract(json: Json, version: Long) {
         return run
     }
 
+    /** The outputs of a [graph] whose shapes follow from those of its inputs: of others each run may choose an axis. */
+    fun settled(graph: Graph): Set<String> {
+        val known = sizes.keys + BATCH + TIME + graph.inputs.flatMap { it.axes }
+        return graph.outputs.filter { known.containsAll(it.axes) }.map { it.name }.toSet()
+    }
+
     /** Of text: the step's only fresh input, the token ids. */
     val tokenInput: TensorSpec
         get() = graph("step").fresh.singleOrNull()?.takeIf { it.dtype == "int64" && it.below != null }

@@ -124,7 +124,12 @@ class Model private constructor(
             val chosen = bundle.choose(runtime.format, "step", artifact, runtime.version)
             val first = if (bundle.contract.encodes) bundle.choose(runtime.format, "encode", version = runtime.version) else null
             val encoder = first?.let { open(bundle, it, runtime) }
-            return Model(bundle, chosen, encoder, open(bundle, chosen, runtime))
+            return try {
+                Model(bundle, chosen, encoder, open(bundle, chosen, runtime))
+            } catch (error: BundleError) {
+                encoder?.close()
+                throw error
+            }
         }
 
         private fun open(bundle: Bundle, artifact: Artifact, runtime: Runtime): Session {

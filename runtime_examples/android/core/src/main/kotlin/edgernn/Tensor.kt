@@ -121,10 +121,10 @@ fun tensorOf(dtype: Dtype, shape: List<Long>, data: ByteBuffer): Tensor {
     val count = data.remaining() / dtype.width
     data.order(ByteOrder.LITTLE_ENDIAN)
     return when (dtype) {
-        Dtype.FLOAT32 -> Floats(shape, FloatArray(count) { data.getFloat() })
-        Dtype.INT64 -> Longs(shape, LongArray(count) { data.getLong() })
-        Dtype.UINT8 -> Bytes(shape, ByteArray(count) { data.get() })
-        else -> Raw(shape, dtype, ByteArray(count * dtype.width) { data.get() })
+        Dtype.FLOAT32 -> Floats(shape, FloatArray(count).also { data.asFloatBuffer().get(it) })
+        Dtype.INT64 -> Longs(shape, LongArray(count).also { data.asLongBuffer().get(it) })
+        Dtype.UINT8 -> Bytes(shape, ByteArray(count).also { data.get(it) })
+        else -> Raw(shape, dtype, ByteArray(count * dtype.width).also { data.get(it) })
     }
 }
 

@@ -1,5 +1,12 @@
-package edgernn
+package edgernn.jvm
 
+import edgernn.Bundle
+import edgernn.BundleError
+import edgernn.Floats
+import edgernn.Runtime
+import edgernn.Session
+import edgernn.TensorSpec
+import edgernn.Tensors
 import java.io.File
 
 /**

@@ -1,6 +1,21 @@
-package edgernn
+package edgernn.jvm
 
+import edgernn.Bundle
+import edgernn.BundleError
+import edgernn.Bytes
+import edgernn.Golden
+import edgernn.Json
+import edgernn.Model
+import edgernn.Options
+import edgernn.Sampling
+import edgernn.Tensors
+import edgernn.Tokenizer
+import edgernn.replayVectors
+import edgernn.generate
+import edgernn.sample
+import edgernn.uniformAt
 import java.io.File
+import java.util.concurrent.ConcurrentHashMap
 
 /** Prints a line for each item of a JSON array: the ids of a text, or ! where it is refused; the pieces of a list of ids. */
 fun tokenLines(bundle: Bundle, file: File): Int {
@@ -94,6 +109,40 @@ fun library(model: Model, rows: Int, steps: Int, change: Int): Int {
         told.add("[${printed(made.outputs)}, ${printed(state)}]")
     }
     println("[$told, null]")
+    return 0
+}
+
+/** Writes one text in [count] threads that share a model; prints how many texts there are. */
+fun threads(model: Model, count: Int): Int {
+    val texts = ConcurrentHashMap.newKeySet<List<Long>>()
+    val options = Options(100, Sampling(0.8), 7)
+    val all = List(count) { Thread { texts.add(model.generate("the ", options).toList()) } }
+    all.forEach(Thread::start)
+    all.forEach(Thread::join)
+    println(texts.size)
+    model.close()
+    return 0
+}
+
+/** Prints the bytes of a picture as an image encoder looks at it. */
+@OptIn(ExperimentalStdlibApi::class)
+fun picture(folder: File, file: File): Int {
+    println((readPicture(file, Bundle(folder)) as Bytes).values.toHexString())
+    return 0
+}
+
+/** Prints how many tensors of onnxruntime's [steps] steps make after the first ones, and how many are left at the end. */
+fun reuse(model: Model, steps: Int): Int {
+    val ort = OrtLibrary.open(null)
+    val before = ort.made.get() - ort.released.get()
+    val golden = Golden(model.bundle)
+    var state = golden.stateBefore(0)
+    repeat(2) { state = model.step(golden.inputs(0), state).state }
+    val made = ort.made.get()
+    repeat(steps) { state = model.step(golden.inputs(it % golden.steps), state).state }
+    print("${ort.made.get() - made} ")
+    model.close()
+    println(ort.made.get() - ort.released.get() - before)
     return 0
 }
 
