@@ -12,7 +12,13 @@ const CONTEXT = 16; // tokens before the one pointed at that are shown
 const MOST_TOKENS = 2000;
 
 export function startComparePanel(engine) {
-  const [choice, plot, slider, told, box] = ['compare-with', 'compare-plot', 'compare-token', 'compare-told', 'compare-result'].map(element);
+  const [choice, plot, slider, told, box] = [
+    'compare-with',
+    'compare-plot',
+    'compare-token',
+    'compare-told',
+    'compare-result',
+  ].map(element);
   let [first, second, run, found] = [null, null, 0, null]; // second: { engine, model, place }
   const end = () => {
     run += 1;

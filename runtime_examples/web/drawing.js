@@ -48,7 +48,10 @@ export function startDrawing(canvas, onStroke) {
     } else if (KEYS[event.key]) {
       const limit = (value, side) => Math.min(side, Math.max(0, value));
       const [x, y] = KEYS[event.key];
-      const to = [limit(last[0] + x * MOVE * canvas.width, canvas.width), limit(last[1] + y * MOVE * canvas.height, canvas.height)];
+      const to = [
+        limit(last[0] + x * MOVE * canvas.width, canvas.width),
+        limit(last[1] + y * MOVE * canvas.height, canvas.height),
+      ];
       if (down) draw(to);
       last = to;
     } else return;

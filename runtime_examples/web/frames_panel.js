@@ -132,7 +132,8 @@ export function startFramesPanel(engine) {
   element('frames-microphone').addEventListener('click', () =>
     toggle('frames-microphone', (onFrames) => {
       const hertz = rateOf(rate, ...HERTZ);
-      const loud = (blocks) => Math.sqrt(blocks.flatMap((block) => [...block]).reduce((sum, x, _, all) => sum + (x * x) / all.length, 0));
+      const loud = (blocks) =>
+        Math.sqrt(blocks.flatMap((block) => [...block]).reduce((sum, x, _, all) => sum + (x * x) / all.length, 0));
       return openMicrophone({ rate: hertz, width: takes.width }, (blocks) => {
         element('frames-level').value = loud(blocks);
         onFrames(blocks, (count) => `${((count * takes.width) / hertz).toFixed(2)} s`);
@@ -141,7 +142,10 @@ export function startFramesPanel(engine) {
   );
   onFile('frames-pictures', async (files) => {
     const sorted = files.sort((one, other) => one.name.localeCompare(other.name, 'en', { numeric: true }));
-    return feedAll(await Promise.all(sorted.map(pixelsOf)), sorted.map(({ name }) => name));
+    return feedAll(
+      await Promise.all(sorted.map(pixelsOf)),
+      sorted.map(({ name }) => name),
+    );
   });
   onFile('frames-numbers', async ([file]) => feedAll(await framesOfFile(file, takes.width), []));
   element('frames-begin').addEventListener('click', () => {
@@ -171,7 +175,16 @@ export function startFramesPanel(engine) {
 function offer({ kind, width, picture, input }, rate) {
   const [pictures, sound] = [kind === 'pictures', kind === 'vectors' && (width === 1 || width >= LEAST_BLOCK)];
   const sliders = kind === 'vectors' && width <= MOST_SLIDERS;
-  const shown = { camera: pictures, pictures, stage: pictures, microphone: sound, meter: sound, numbers: !pictures, step: sliders, rates: pictures || sound };
+  const shown = {
+    camera: pictures,
+    pictures,
+    stage: pictures,
+    microphone: sound,
+    meter: sound,
+    numbers: !pictures,
+    step: sliders,
+    rates: pictures || sound,
+  };
   for (const [name, is] of Object.entries(shown)) {
     const target = element(`frames-${name}`);
     (target.closest('label') ?? target).hidden = !is;

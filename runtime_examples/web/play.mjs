@@ -23,9 +23,12 @@ export function launch({ media = false } = {}) {
   return chromium.launch({ executablePath: CHROMIUM, args: media ? [...ARGUMENTS, ...MEDIA] : ARGUMENTS });
 }
 
-/** Open the page at an address in a browser without a past; returns { page, context, requests, complaints, close }. */
-export async function browse(browser, url) {
-  const context = await browser.newContext();
+/**
+ * Open the page at an address in a browser without a past, with Playwright's `options` of a context; returns
+ * { page, context, requests, complaints, close }.
+ */
+export async function browse(browser, url, options = {}) {
+  const context = await browser.newContext(options);
   const page = await context.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);
   const [requests, complaints] = [[], []];

@@ -8,7 +8,8 @@ const LEGEND = 101;
 const MAP = `
   <div class="sliders">
     <label class="field">State and layer <select class="which"></select></label>
-    <label class="field">Pixels a cell <span class="value zoom-value"></span><input class="zoom" type="range" min="1" max="${LARGEST_CELL}" step="1"></label>
+    <label class="field">Pixels a cell <span class="value zoom-value"></span>
+      <input class="zoom" type="range" min="1" max="${LARGEST_CELL}" step="1"></label>
     <label class="field">Step <span class="value step-value"></span><input class="step" type="range" min="1" step="1"></label>
   </div>
   <div class="map-frame" tabindex="0" role="region">

@@ -65,10 +65,19 @@ export const MORE_SCENARIOS = {
     await status(page, `^Compared ${spec.text}, float32 with ${other}, float32`);
     const said = await page.textContent('#compare-summary');
     check(said.startsWith(`The texts are the same for ${parts} tokens, then part`), said);
-    const found = said.match(/is (\S+) nats a token from the first in the mean, (\S+) at worst/).slice(1).map(Number);
+    const found = said
+      .match(/is (\S+) nats a token from the first in the mean, (\S+) at worst/)
+      .slice(1)
+      .map(Number);
     for (const [at, wanted] of [mean, worst].entries())
       check(Math.abs(found[at] - wanted) <= 0.06 * wanted, `${wanted} is told, found ${said}`);
-    equal(await page.locator('#compare-texts .same').allTextContents().then(([one, two]) => one === two), true);
+    equal(
+      await page
+        .locator('#compare-texts .same')
+        .allTextContents()
+        .then(([one, two]) => one === two),
+      true,
+    );
     await page.selectOption('#compare-with', { index: 0 });
     await page.click('#compare-go');
     await status(page, `^Compared ${spec.text}, float32 with ${spec.text}, int8`);
@@ -81,7 +90,10 @@ export const MORE_SCENARIOS = {
     await page.setInputFiles('#compare-zip', spec.zip);
     await page.click('#compare-go');
     await status(page, '^Compared text, float32 with packed.edgernn, float32');
-    check((await page.textContent('#compare-summary')).startsWith(`Both write the same ${length} tokens`), 'it is the same model');
+    check(
+      (await page.textContent('#compare-summary')).startsWith(`Both write the same ${length} tokens`),
+      'it is the same model',
+    );
   },
   async 'the state over a text is a map, with its figures in words'({ page, spec }) {
     const { text, least, most, steps, units } = spec.traced;
@@ -93,10 +105,15 @@ export const MORE_SCENARIOS = {
     await status(page, `^The state over ${steps} tokens`);
     const said = await page.textContent('#trace-map .figures');
     check(said.includes(`${units} units over ${steps} steps, from ${least} to ${most};`), said);
-    const size = await page.evaluate(() => [document.querySelector('#trace-map .cells')].map(({ width, height }) => [width, height]));
+    const size = await page.evaluate(() =>
+      [document.querySelector('#trace-map .cells')].map(({ width, height }) => [width, height]),
+    );
     equal(size, [[steps, units]]);
     await page.locator('#trace-map .step').fill('1');
-    check(/After step 1 \(“.”\): its strongest unit \d+ is/.test(await page.textContent('#trace-map .cell')), 'a column in words');
+    check(
+      /After step 1 \(“.”\): its strongest unit \d+ is/.test(await page.textContent('#trace-map .cell')),
+      'a column in words',
+    );
     await page.hover('#trace-map .cells', { position: { x: 2, y: 2 } });
     check((await page.textContent('#trace-map .cell')).includes(': unit 1 is'), 'a cell in words');
   },

@@ -127,7 +127,10 @@ async function time() {
   }
 }
 
-/** What the page can do with a model: 'language', 'captioner', 'answerer', 'painter', 'translator', 'frames', 'looker', or 'module': check it. */
+/**
+ * What the page can do with a model: 'language', 'captioner', 'answerer', 'painter', 'translator', 'frames', 'looker', or 'module':
+ * check it.
+ */
 function familyOf(model) {
   if (answersOf(model)) return 'answerer';
   if (painterOf(model)) return 'painter';

@@ -39,7 +39,13 @@ function kindOf({ bundle, contract: { sizes } }, input) {
 
 function isPicture({ dtype, axes }, sizes) {
   const own = axes.filter((axis) => axis !== BATCH && axis !== TIME);
-  return dtype === 'uint8' && String(own) === String(PICTURE) && [GREYS, RGB].includes(sizes.channels) && sizes.height > 0 && sizes.width > 0;
+  return (
+    dtype === 'uint8' &&
+    String(own) === String(PICTURE) &&
+    [GREYS, RGB].includes(sizes.channels) &&
+    sizes.height > 0 &&
+    sizes.width > 0
+  );
 }
 
 /** How many numbers a frame has, or null where an axis of it is open. */
@@ -99,8 +105,13 @@ export async function look(model, pixels, times) {
   const { sizes } = model.contract;
   const [image] = ofRole(model.bundle.encode.inputs, 'input');
   const begun = await model.begin({ [image.name]: pictureTensor(pixels, image, sizes) });
-  const [told] = ofRole(model.bundle.step.outputs, 'output').filter(({ name, axes }) => name !== output.name && sizes[axes.at(-1)] === 2);
-  const still = zeros(input.dtype, input.axes.map((axis) => (axis === BATCH || axis === TIME ? 1 : sizes[axis])));
+  const [told] = ofRole(model.bundle.step.outputs, 'output').filter(
+    ({ name, axes }) => name !== output.name && sizes[axes.at(-1)] === 2,
+  );
+  const still = zeros(
+    input.dtype,
+    input.axes.map((axis) => (axis === BATCH || axis === TIME ? 1 : sizes[axis])),
+  );
   const made = [];
   let { state } = begun;
   for (let at = 0; at < times; at += 1) {
