@@ -31,7 +31,7 @@ export function drawDivergences(canvas, values, { marked, pointed }) {
 
 /** A divergence in a few figures. */
 export function short(value) {
-  return value === 0 ? '0' : value < 0.001 ? value.toExponential(0) : value.toPrecision(2);
+  return value === 0 ? '0' : value < 0.001 ? value.toExponential(2) : value.toPrecision(3);
 }
 
 function line(context, x, { from, to, colour }) {

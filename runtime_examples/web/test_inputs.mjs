@@ -70,7 +70,7 @@ export const MORE_SCENARIOS = {
       .slice(1)
       .map(Number);
     for (const [at, wanted] of [mean, worst].entries())
-      check(Math.abs(found[at] - wanted) <= 0.06 * wanted, `${wanted} is told, found ${said}`);
+      check(Math.abs(found[at] - wanted) <= 0.006 * wanted, `${wanted} is told, found ${said}`);
     equal(
       await page
         .locator('#compare-texts .same')
