@@ -1,6 +1,6 @@
 // How far two models are apart, a bar a token: the divergence in nats, with where the texts part.
 
-export const LEFT = 44; // where the bars begin, in pixels of the page
+export const LEFT = 56; // where the bars begin, in pixels of the page
 const [HEIGHT, TOP, BOTTOM] = [120, 8, 18];
 
 /** Draw bars on a canvas as wide as it stands; `marked` is a token's place or null, `pointed` another. */
