@@ -22,9 +22,8 @@ ROOT = site_pages.ROOT
 def _shortened(command: str) -> str:
     """Return a command with few steps of training, one file of an export, few steps of a check."""
     if re.match(r"edgernn train ", command):
-        few = 4 if "--resume" in command else 2
-        plain = re.sub(r" --(minutes|steps) \S+", "", command)
-        return f"{plain} --steps {few} --evaluations 1 --threads 1"
+        few = "4" if "--resume" in command else "2 --evaluations 1 --threads 1"
+        return re.sub(r" --(minutes|steps|threads) \S+", "", command) + f" --steps {few}"
     if command.startswith("edgernn export "):
         return (
             re.sub(r" +--(precision|axis|to|max-perplexity-increase) \S+", "", command)
