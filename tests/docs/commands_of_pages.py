@@ -40,9 +40,11 @@ class Shown:
 
     @property
     def program(self) -> str:
-        """What is run: the first word, of a script the folder that it lies in."""
+        """What is run: the first word, of a gate or an environment its folder or its name; another
+        program that lies in a folder is none that is read here, whatever it is called.
+        """
         first = self.words[0]
-        return ".ci" if first.startswith(".ci/") else first.rpartition("/")[2]
+        return ".ci" if first.startswith(".ci/") else first.removeprefix(".venv/bin/")
 
     def __str__(self) -> str:
         return f"{self.page}: {' '.join(self.words)}"

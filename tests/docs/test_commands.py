@@ -143,7 +143,7 @@ READERS: dict[str, Callable[[Shown], None]] = {
     "make": _make,
     "pip": _pip,
     "npm": _npm,
-    **dict.fromkeys(("python", "python3", "node", "mkdocs", "edgernn_run"), _script),
+    **dict.fromkeys(("python", "python3", "node"), _script),
     "pytest": _pytest,
     ".ci": _gate,
     "torchrun": _torchrun,
