@@ -49,8 +49,6 @@ def _lacking() -> str | None:
         return "npm packages are missing: npm ci --ignore-scripts in runtime_examples/web"
     if not (WEB / "vendor" / "ort.wasm.min.mjs").is_file():
         return "the runtime is missing: npm run vendor in runtime_examples/web"
-    if not (WEB / "node_modules" / "axe-core").is_dir():
-        return "axe-core is missing: npm ci --ignore-scripts in runtime_examples/web"
     return None
 
 
@@ -298,6 +296,8 @@ def results(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(results: dict[str, dict[str, Any]], name: str) -> None:
+    if name.startswith("axe") and not (WEB / "node_modules" / "axe-core").is_dir():
+        pytest.skip("axe-core is missing: npm ci --ignore-scripts in runtime_examples/web")
     assert results[name]["ok"], results[name]["detail"]
 
 
