@@ -10,6 +10,7 @@ import typer
 
 from edgernn.cli.output import progress_console, say, say_json
 from edgernn.errors import UsageError
+from edgernn.wording import counted
 
 ENGINES = ("local", "ray")
 
@@ -87,11 +88,11 @@ def batch(
         say_json(asdict(made))
         return
     say(
-        f"{made.rows:,} rows in {made.parts:,} files of {output}: {made.rows - made.refused:,} "
-        f"answered, {made.refused:,} refused (column error)"
+        f"{made.rows:,} row{'s' * (made.rows != 1)} in {counted(made.parts, 'file')} of {output}: "
+        f"{made.rows - made.refused:,} answered, {made.refused:,} refused (column error)"
     )
-    fresh = f", {made.found:,} files were there" if made.found else ""
-    say(f"{made.seconds:.1f} s, {made.workers} workers{fresh}")
+    there = f", {counted(made.found, 'file')} of an earlier run" if made.found else ""
+    say(f"{made.seconds:.1f} s, {counted(made.workers, 'worker')}{there}")
 
 
 class _Bar:

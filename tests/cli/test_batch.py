@@ -22,7 +22,7 @@ def test_it_writes_a_row_for_each_row_and_says_so(bundle_folder: Path, tmp_path:
     command += ["--output", str(tmp_path / "out"), "--length", "5", "--workers", "1"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith(f"3 rows in 1 files of {tmp_path / 'out'}: 2 answered, 1 refused")
+    assert done.stdout.startswith(f"3 rows in 1 file of {tmp_path / 'out'}: 2 answered, 1 refused")
     again = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(again.stdout)["found"] == 1
     rows = parquet.read_table(tmp_path / "out/part-00000.parquet").to_pylist()
