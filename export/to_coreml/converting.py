@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgernn.contract import first_line
 from edgernn.errors import ContractError
-from edgernn.export.to_coreml.operators import teach_coremltools
+from edgernn.export.to_coreml.operators import taught
 from edgernn.export.to_coreml.recurrent import refuse_kept_whole
 from edgernn.export.to_coreml.weights import compression
 from edgernn.formats.coreml import COREML
@@ -19,8 +19,6 @@ from edgernn.sessions.quiet import quiet
 # coremltools prints one line per missing macOS library, and what executorch does that it imports
 with quiet():
     import coremltools as ct
-
-    teach_coremltools()
 
 
 def convert(
@@ -46,7 +44,7 @@ def convert(
     Raises:
         ContractError: coremltools could not convert the step.
     """
-    with quiet():
+    with quiet(), taught():
         traced = torch.jit.trace(module.eval(), examples, check_trace=False)
         _name_apart(traced)
         try:

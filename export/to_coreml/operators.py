@@ -5,15 +5,19 @@ it does not know (``findings/torch-cells-to-core-ml.sh``), and torch's layers ov
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from edgernn.export.to_coreml.recurrent import ADVANCE, unrolled
 from edgernn.models.family import OperatorSet
 
 
-def teach_coremltools() -> None:
-    """Tell coremltools how ``aten::unsafe_chunk`` is converted, as ``nn.LSTMCell`` and
-    ``nn.GRUCell`` cut their gates; and each recurrent layer, see ``recurrent``.
+@contextmanager
+def taught() -> Iterator[None]:
+    """Within it coremltools knows how ``aten::unsafe_chunk`` is converted, as ``nn.LSTMCell`` and
+    ``nn.GRUCell`` cut their gates; and each recurrent layer, see ``recurrent``. What a program
+    converts itself, beside edgernn, is left to coremltools.
     """
     from coremltools.converters.mil import Builder, register_torch_op
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
@@ -27,15 +31,23 @@ def teach_coremltools() -> None:
         parts = Builder.split(x=x, split_sizes=sizes, axis=place, name=node.name)
         context.add(parts, torch_name=node.name)
 
-    register_torch_op(unsafe_chunk, override=True)
-    for kind in ADVANCE:
-        register_torch_op(unrolled(kind, _TORCH_OPS_REGISTRY.get_func(kind)), override=True)
+    known = _TORCH_OPS_REGISTRY.name_to_func_mapping
+    before = dict(known)
+    try:
+        register_torch_op(unsafe_chunk, override=True)
+        for kind in ADVANCE:
+            register_torch_op(unrolled(kind, before[kind]), override=True)
+        yield
+    finally:
+        known.clear()
+        known.update(before)
 
 
 def _has(kind: str) -> bool:
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
-    known = kind == "aten::chunk" or _TORCH_OPS_REGISTRY.get_func(kind) is not None
+    own = ("aten::chunk", "aten::unsafe_chunk")
+    known = kind in own or _TORCH_OPS_REGISTRY.get_func(kind) is not None
     return kind.startswith("aten::") and known
 
 

@@ -157,3 +157,18 @@ def test_too_many_steps_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     written(drawn(nn.LSTM, ONE_WAY), path, "float16", steps=6)
     kinds = {operation.type for operation in saved_operations(read_spec(path)[1].mlProgram)}
     assert "lstm" in kinds
+
+
+def test_what_a_program_converts_itself_is_left_to_coremltools() -> None:
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    from edgernn.export.to_coreml import converting  # noqa: F401 - importing it changes nothing
+    from edgernn.export.to_coreml.operators import taught
+
+    known = _TORCH_OPS_REGISTRY.name_to_func_mapping
+    before = dict(known)
+    with pytest.raises(KeyError), taught():
+        assert known["lstm"] is not before["lstm"]
+        raise KeyError
+    assert known == before
+    assert known["lstm"].__module__.startswith("coremltools.")
