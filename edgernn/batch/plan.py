@@ -95,7 +95,7 @@ def files_of(source: str) -> list[Place]:
         elif place.filesystem.exists(place.path):
             paths = [place.path]
         else:
-            paths = []
+            raise DataError(f"{source} is missing; check the path")
     if not paths:
         endings = ", ".join(suffix for kind in TABLE for suffix in kind.suffixes)
         raise DataError(f"{source} holds no rows; expected a file or folder of {endings}, pictures")

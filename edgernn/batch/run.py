@@ -130,6 +130,7 @@ def run_plan(
         DataError: a worker died at some rows each time; all others are written.
         EdgernnError: what a part could not go on with; finished parts stay.
     """
+    whole(workers, "workers")
     start, place = time.monotonic(), Place.of(out)
     agree(plan, place)
     found = [done for part in plan.parts if (done := find_done(part, place)) is not None]
@@ -140,7 +141,7 @@ def run_plan(
     deadly: list[Part] = []
     if todo:
         job = Job(bundle, plan, out)
-        for ended in engine(job, todo, whole(workers, "workers")):
+        for ended in engine(job, todo, workers):
             if isinstance(ended, Part):
                 deadly.append(ended)
                 continue

@@ -199,6 +199,16 @@ def test_what_cannot_be_planned(
         planned(classifier, tmp_path, **options)
 
 
+def test_what_is_missing_or_out_of_range_is_told(
+    classifier: Path, plan: Plan, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"none.csv is missing; check the path$"):
+        planned(classifier, tmp_path / "none.csv")
+    with pytest.raises(UsageError, match=r"^workers is 0, expected "):
+        run_plan(plan, classifier, str(tmp_path / "out"), engine=here, workers=0)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_memory_filesystem(classifier: Path, tmp_path: Path) -> None:
     import fsspec
 

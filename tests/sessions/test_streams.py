@@ -180,6 +180,26 @@ def test_nothing_is_shared_with_the_caller(bundle: Bundle) -> None:
     assert not np.allclose(one.state["h"], before["h"])
 
 
+class Keeping(FakeSession):
+    """A session whose runtime goes on holding the states that it gave."""
+
+    def step(self, inputs: Any, state: Any) -> tuple[dict[str, np.ndarray], State]:
+        outputs, after = super().step(inputs, state)
+        self.given = getattr(self, "given", [])
+        self.given += [(array, array.copy()) for array in after.values()]
+        return outputs, after
+
+
+def test_what_a_session_gave_is_never_written_to(bundle: Bundle) -> None:
+    session = Keeping(with_rows(bundle.manifest.contract, None))
+    streams = Streams(session)
+    one, _ = streams.join(), streams.join()
+    streams.step({"tokens": np.array([[3], [4]])})
+    streams.step({"tokens": np.array([[5]])}, [one])
+    assert len(session.given) >= 2
+    assert all(np.array_equal(array, before) for array, before in session.given)
+
+
 def test_a_failed_step_advances_nobody(bundle: Bundle) -> None:
     session = FakeSession(with_rows(bundle.manifest.contract, None))
     streams = Streams(session, rows=2)
