@@ -38,7 +38,8 @@ import faults_structure_encoders
 import faults_structure_scripts
 import faults_torchscript
 import faults_translator
-from _faulty import RECIPES, Fault, Recipe, Verdict, Workshop, low, make_bundle, portable
+from _faulty import Fault, Verdict, Workshop
+from _faulty_bundles import RECIPES, Recipe, low, make_bundle, portable
 from _report import table
 
 from edgernn.families.captioner import CONDITIONINGS

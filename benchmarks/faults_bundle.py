@@ -13,7 +13,8 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 import torch
-from _faulty import OPENING, Arrays, Fault, edit_manifest, make_model, on_arrays, sign
+from _faulty import OPENING, Arrays, Fault, edit_manifest, on_arrays, sign
+from _faulty_bundles import make_model
 
 from edgernn.contract import FileContract
 from edgernn.data.text.tokenizer import Tokenizer

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import onnx
 from _faulty import Fault, sign
 from _faulty_c import (
     BYTES,
@@ -21,67 +19,22 @@ from _faulty_c import (
     on_text,
     on_weights,
 )
-from _faulty_onnx import rename, set_weight, weight
+from _faulty_c_changes import (
+    gates_in_torchs_order,
+    half_bytes_exchanged,
+    last_block_lost,
+    no_bias,
+    one_bit,
+    one_row_cut,
+    one_scale_off,
+    scales_of_the_row_before,
+    states_swapped,
+    table_off_by_one,
+)
 
-_TOP = "recurrent.layers.1.joined"
 _ANY = r"worst [\w\[\]]+ .* at call \d+"
 _DRIFTS = ("rollout", "golden")
 _TEXT = r"not what this edgernn \(generator \d+\) generates from graph.onnx"
-
-
-def _gates_in_torchs_order(model: onnx.ModelProto) -> None:
-    for part in ("integers", "scales"):
-        i, f, o, g = np.split(weight(model, f"{_TOP}.{part}"), 4)
-        set_weight(model, f"{_TOP}.{part}", np.concatenate((i, f, g, o)))
-
-
-def _scales_of_the_row_before(model: onnx.ModelProto) -> None:
-    rows = len(weight(model, f"{_TOP}.integers"))
-    scales = weight(model, f"{_TOP}.scales").reshape(rows, -1)
-    set_weight(model, f"{_TOP}.scales", np.roll(scales, 1, axis=0).reshape(-1))
-
-
-def _half_bytes_exchanged(model: onnx.ModelProto) -> None:
-    packed = weight(model, f"{_TOP}.integers")
-    set_weight(model, f"{_TOP}.integers", (packed >> 4) | (packed << 4))
-
-
-def _table_off_by_one(model: onnx.ModelProto) -> None:
-    for part in ("integers", "scales"):
-        set_weight(model, f"embedding.{part}", np.roll(weight(model, f"embedding.{part}"), 1, 0))
-
-
-def _one_scale_off(model: onnx.ModelProto) -> None:
-    scales = weight(model, f"{_TOP}.scales")
-    scales[5] *= np.float32(1.05)
-    set_weight(model, f"{_TOP}.scales", scales)
-
-
-def _one_row_cut(model: onnx.ModelProto) -> None:
-    whole = weight(model, f"{_TOP}.integers")
-    whole[7, -1, -1] = 128  # stands for 0
-    set_weight(model, f"{_TOP}.integers", whole)
-
-
-def _no_bias(model: onnx.ModelProto) -> None:
-    for tensor in model.graph.initializer:
-        if tensor.name.endswith("bias"):
-            set_weight(model, tensor.name, np.zeros_like(weight(model, tensor.name)))
-
-
-def _states_swapped(model: onnx.ModelProto) -> None:
-    rename(model, "h_next", "held")
-    rename(model, "c_next", "h_next")
-    rename(model, "held", "c_next")
-
-
-def _one_bit(content: bytearray) -> None:
-    content[len(content) // 8 * 4 + 3] ^= 0x40  # of an exponent
-
-
-def _last_block_lost(content: bytearray) -> None:
-    end = len(content.rstrip(b"\0"))
-    content[end - 64 : end] = bytes(64)
 
 
 def _honest(inner: str) -> str:
@@ -108,29 +61,29 @@ _GENERATOR = (
     _wrong(
         "C: gates in torch's order",
         "rows of a panel in another order than the text takes them",
-        as_generated(_gates_in_torchs_order, FOUR),
+        as_generated(gates_in_torchs_order, FOUR),
         FOUR,
     ),
     _wrong(
         "C: scales of the row before",
         "an index that is off by one",
-        as_generated(_scales_of_the_row_before, FOUR),
+        as_generated(scales_of_the_row_before, FOUR),
         FOUR,
     ),
     _wrong(
         "C: halves of a byte exchanged",
         "a packer of the other convention",
-        as_generated(_half_bytes_exchanged, FOUR),
+        as_generated(half_bytes_exchanged, FOUR),
         FOUR,
     ),
     _wrong(
         "C: table rows off by one",
         "a table packed from its second row on",
-        as_generated(_table_off_by_one, FOUR),
+        as_generated(table_off_by_one, FOUR),
         FOUR,
     ),
-    _wrong("C: biases dropped", "a packer that takes none", as_generated(_no_bias)),
-    _wrong("C: h and c swapped", "members in another order", as_generated(_states_swapped)),
+    _wrong("C: biases dropped", "a packer that takes none", as_generated(no_bias)),
+    _wrong("C: h and c swapped", "members in another order", as_generated(states_swapped)),
     _wrong(
         "C: the state of another layer",
         "a view without its offset",
@@ -200,14 +153,14 @@ _KERNELS = (
     _wrong(
         "C: one scale 5 % off",
         "a scale of another width, rounded once more",
-        as_generated(_one_scale_off, EIGHT),
+        as_generated(one_scale_off, EIGHT),
         EIGHT,
         ("graph",),
     ),
     _wrong(
         "C: a row of a panel without its last weights",
         "a lane that is not filled",
-        as_generated(_one_row_cut, EIGHT),
+        as_generated(one_row_cut, EIGHT),
         EIGHT,
         ("graph",),
     ),
@@ -227,12 +180,12 @@ _KERNELS = (
     _wrong(
         "C: a bit of a weight",
         "a flash cell",
-        on_weights(_one_bit),
+        on_weights(one_bit),
     ),
     _wrong(
         "C: the last line of the weights is zeros",
         "a file cut and filled up",
-        on_weights(_last_block_lost),
+        on_weights(last_block_lost),
     ),
 )
 
@@ -273,7 +226,7 @@ _BUNDLE = (
     _other(
         "C: weights changed, digests made right",
         "a file of another training",
-        on_weights(_one_bit),
+        on_weights(one_bit),
         STEP,
         _TEXT,
         "structure",
@@ -313,7 +266,7 @@ _BUNDLE = (
     _other(
         "C: another graph, its text generated from it",
         "gates that were not reordered",
-        on_graph(_gates_in_torchs_order, FOUR),
+        on_graph(gates_in_torchs_order, FOUR),
         FOUR,
         _ANY,
         *_DRIFTS,
@@ -321,7 +274,7 @@ _BUNDLE = (
     _other(
         "C: a graph with h and c swapped, its text generated from it",
         "outputs in another order",
-        on_graph(_states_swapped),
+        on_graph(states_swapped),
         STEP,
         _ANY,
         *_DRIFTS,
@@ -329,7 +282,7 @@ _BUNDLE = (
     _other(
         "C: scales of the row before, in graph and text",
         "an index that is off by one",
-        on_graph(_scales_of_the_row_before, FOUR),
+        on_graph(scales_of_the_row_before, FOUR),
         FOUR,
         _ANY,
         *_DRIFTS,

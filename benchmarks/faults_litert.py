@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from _faulty import RECIPES, Fault, Recipe, Workshop, low, make_bundle
+from _faulty import Fault, Workshop
+from _faulty_bundles import RECIPES, Recipe, low, make_bundle
 from _faulty_litert import Edited, on_file
 from _report import table
 from ai_edge_litert import schema_py_generated as schema

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from _faulty import Fault, Recipe, Workshop, low, make_bundle, sign
+from _faulty import Fault, Workshop, sign
+from _faulty_bundles import Recipe, low, make_bundle
 from _faulty_ncnn import (
     EIGHT,
     HALF,

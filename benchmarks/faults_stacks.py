@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from _faulty import Fault, Recipe, Workshop, edit_manifest, low
+from _faulty import Fault, Workshop, edit_manifest
+from _faulty_bundles import Recipe, low
 from _faulty_c import as_generated, on_graph, on_text
 from _faulty_onnx import on_onnx, set_weight, weight
 from _report import table

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from _faulty import Fault, make_model, sign
+from _faulty import Fault, sign
+from _faulty_bundles import make_model
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -8,8 +8,9 @@ from math import prod
 import numpy as np
 
 from edgernn.errors import ContractError
+from edgernn.export.to_c.expressions import Apply, Expression, Load, Number
 from edgernn.export.to_c.functions import FUNCTIONS
-from edgernn.export.to_c.program import Apply, Expression, Load, Move, Node, Number, Pointwise
+from edgernn.export.to_c.program import Move, Node, Pointwise
 from edgernn.export.to_c.views import CONSTANT, SCRATCH, Storage, View, all_of, dense
 
 _MOST_ELEMENTS = 1 << 28  # of one value

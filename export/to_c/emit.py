@@ -15,10 +15,11 @@ from edgernn.export.to_c import (
     sums,
 )
 from edgernn.export.to_c import program as kinds
+from edgernn.export.to_c.expressions import Apply, Expression
 from edgernn.export.to_c.functions import FUNCTIONS
 from edgernn.export.to_c.loops import Lines, Names, loop, nest, over
 from edgernn.export.to_c.plan import C_TYPES
-from edgernn.export.to_c.program import Apply, Expression, Node
+from edgernn.export.to_c.program import Node
 from edgernn.export.to_c.views import View
 from edgernn.export.to_c.windows import Convolve, Pool
 

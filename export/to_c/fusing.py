@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from edgernn.export.to_c.program import Expression, Joined, Load, Node, Pointwise, Program
+from edgernn.export.to_c.expressions import Expression, Load
+from edgernn.export.to_c.program import Joined, Node, Pointwise, Program
 from edgernn.export.to_c.renaming import replaced
 from edgernn.export.to_c.views import SCRATCH, Storage, View, collapsed
 from edgernn.export.to_c.walking import bare, flat, walk

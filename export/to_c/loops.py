@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from math import isnan
 
+from edgernn.export.to_c.expressions import Apply, Expression, Load
 from edgernn.export.to_c.functions import FUNCTIONS
 from edgernn.export.to_c.matrices import IntegerMatrix
 from edgernn.export.to_c.plan import C_TYPES, Plan
-from edgernn.export.to_c.program import Apply, Expression, Load
 from edgernn.export.to_c.views import CONSTANT, INPUT, OUTPUT, STATE, Storage, View, collapsed
 
 Lines = list[str]

@@ -11,20 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgernn.export.to_c.expressions import Apply, Expression, Load, Number
 from edgernn.export.to_c.fusing import inlined, joined
 from edgernn.export.to_c.matrices import FloatMatrix
 from edgernn.export.to_c.placing import rows_in_place, states_at_once
-from edgernn.export.to_c.program import (
-    Apply,
-    Expression,
-    Load,
-    Move,
-    Node,
-    Number,
-    Pointwise,
-    Product,
-    Program,
-)
+from edgernn.export.to_c.program import Move, Node, Pointwise, Product, Program
 from edgernn.export.to_c.quantising import gated, quantised
 from edgernn.export.to_c.renaming import renamed
 from edgernn.export.to_c.views import INPUT, OUTPUT, SCRATCH, STATE, Storage, View

@@ -8,13 +8,7 @@ import numpy as np
 
 from edgernn.export.to_c.call import Call
 from edgernn.export.to_c.matrices import FloatMatrix
-from edgernn.export.to_c.program import (
-    Matmul,
-    Normalise,
-    Product,
-    Reduce,
-    Softmax,
-)
+from edgernn.export.to_c.program import Matmul, Normalise, Product, Reduce, Softmax
 from edgernn.export.to_c.views import View
 
 

@@ -7,56 +7,16 @@ only read from then on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
+from edgernn.export.to_c.expressions import Expression, loads
 from edgernn.export.to_c.matrices import Matrix
 from edgernn.export.to_c.views import Storage, View
-
-
-@dataclass(frozen=True)
-class Load:
-    """An element of a view that has the shape of the node that reads it."""
-
-    view: View
-
-    @property
-    def dtype(self) -> str:
-        """As numpy calls it."""
-        return self.view.dtype
-
-
-@dataclass(frozen=True)
-class Number:
-    """The same number for every element."""
-
-    value: float | int | bool
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Apply:
-    """A function of elements, a row of ``functions.FUNCTIONS``."""
-
-    name: str
-    arguments: tuple[Expression, ...]
-    dtype: str
-
-
-Expression = Load | Number | Apply
-
-
-def loads(expression: Expression) -> Iterator[View]:
-    """Yield the views that an expression reads."""
-    if isinstance(expression, Load):
-        yield expression.view
-    elif isinstance(expression, Apply):
-        for argument in expression.arguments:
-            yield from loads(argument)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from edgernn.export.to_c.program import Apply, Expression, Load, Node
+from edgernn.export.to_c.expressions import Apply, Expression, Load
+from edgernn.export.to_c.program import Node
 from edgernn.export.to_c.views import Storage, View
 
 Change = Callable[[View], Expression]
