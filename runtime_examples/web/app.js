@@ -8,8 +8,10 @@ import { startComparePanel } from './compare_panel.js';
 import { Engine } from './engine.js';
 import { startFramesPanel } from './frames_panel.js';
 import { startLookPanel } from './look_panel.js';
+import { startModulePanel } from './module_panel.js';
 import { element, showError, tell } from './page.js';
 import { startPaintPanel } from './paint_panel.js';
+import { startReadPanel } from './read_panel.js';
 import { startSpeedPanel } from './speed_panel.js';
 import { startTextPanel } from './text_panel.js';
 import { startTracePanel } from './trace_panel.js';
@@ -56,9 +58,11 @@ const PANELS = {
   captioner: ['caption-panel', startCaptionPanel],
   answerer: ['ask-panel', startAskPanel],
   translator: ['translate-panel', startTranslatePanel],
+  reader: ['read-panel', startReadPanel],
   frames: ['frames-panel', startFramesPanel],
   looker: ['look-panel', startLookPanel],
   painter: ['paint-panel', startPaintPanel],
+  module: ['module-panel', startModulePanel],
 };
 
 async function start() {

@@ -1,5 +1,5 @@
 // End to end in headless Chromium: node test.mjs SPEC.json [SCENARIO …], all of them by default. A line of JSON per scenario,
-// { name, ok, detail }; exit 1 where one failed. SPEC says where the bundles are and what Python made of them; tests/runtime_examples/test_web.py writes it.
+// { name, ok, detail, seconds }; exit 1 where one failed. SPEC says where the bundles are and what Python made of them; tests/runtime_examples/test_web.py writes it.
 
 import { readFile } from 'node:fs/promises';
 
@@ -67,6 +67,7 @@ const SCENARIOS = {
   async 'a network without a tokenizer is checked, and no more'({ page, spec }) {
     await openBundle(page, spec.frames);
     for (const panel of ['text-panel', 'caption-panel']) check(await page.isHidden(`#${panel}`), `${panel} is hidden`);
+    check(/^A step takes \w+, \w+ \[/.test(await page.textContent('#module-takes')), 'what it takes is told');
     check(
       (await checkDevice(page)).some((row) => row.startsWith('memory_next')),
       'its states have rows',
@@ -347,7 +348,8 @@ const browser = await launch({ media: true });
 const wanted = process.argv.slice(3);
 for (const [name, scenario] of Object.entries({ ...SCENARIOS, ...MORE_SCENARIOS })) {
   if (wanted.length && !wanted.includes(name)) continue;
-  const result = await play(browser, scenario, spec);
+  const from = performance.now();
+  const result = { ...(await play(browser, scenario, spec)), seconds: Math.round((performance.now() - from) / 100) / 10 };
   if (!result.ok) process.exitCode = 1;
   process.stdout.write(`${JSON.stringify({ name, ...result })}\n`);
 }

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-import { check, equal, error, openBundle, status, write } from './play.mjs';
+import { check, checkDevice, equal, error, openBundle, status, write } from './play.mjs';
 
 const AXE = fileURLToPath(new URL('node_modules/axe-core/axe.min.js', import.meta.url));
 const AWAY = 'https://bundles.test/'; // answered by the scenario, and by nothing else
@@ -117,6 +117,35 @@ export const MORE_SCENARIOS = {
     await page.hover('#trace-map .cells', { position: { x: 2, y: 2 } });
     check((await page.textContent('#trace-map .cell')).includes(': unit 1 is'), 'a cell in words');
   },
+  async 'a text is labelled, and words are tagged, as Python does it step by step'({ page, spec }) {
+    const [whole, each] = spec.read;
+    await openBundle(page, whole.bundle);
+    await page.click('#read-form button');
+    await error(page, 'there is no text');
+    await page.fill('#read-text', whole.text);
+    await page.click('#read-form button');
+    await status(page, `^Label: ${whole.label}, `);
+    equal(await page.locator('#read-words li').evaluateAll((all) => all.map((one) => one.firstChild.textContent)), whole.tokens);
+    for (const [at, shares] of whole.shares.entries()) {
+      await page.locator('#read-step').fill(String(at + 1));
+      const seen = await page.locator('#read-answers meter').evaluateAll((all) => all.map(({ value }) => value));
+      const far = shares.sort((a, b) => b - a).map((share, place) => Math.abs(share - seen[place]));
+      check(far.length === seen.length && Math.max(...far) < 1e-4, `the shares after token ${at + 1} are ${shares}, found ${seen}`);
+    }
+    check(await page.isVisible('#read-map .figures'), 'the states are shown');
+    await page.fill('#read-text', 'zebra');
+    await page.click('#read-form button');
+    await error(page, 'which this model never saw');
+    await openBundle(page, each.bundle);
+    await page.fill('#read-text', each.text);
+    await page.click('#read-form button');
+    await status(page, '^Tags: .*; it does not know “attic”\\.$');
+    for (const [at, [word, tag, share]] of each.tags.entries()) {
+      await page.locator('#read-words li').nth(at).click();
+      equal(await page.textContent('#read-told'), `Of “${word}”: ${tag}, ${share.replace('%', ' %')}.`);
+    }
+    await checkDevice(page);
+  },
   async 'pictures are tagged as Python tags them, from files and from the camera'({ page, spec }) {
     await openBundle(page, spec.tagged.bundle);
     await page.setInputFiles('#frames-pictures', spec.tagged.pictures);
@@ -201,6 +230,12 @@ export const MORE_SCENARIOS = {
     await openBundle(page, spec.tagged.bundle);
     await page.setInputFiles('#frames-pictures', spec.tagged.pictures);
     await status(page, 'frames: ');
+    for (const { bundle, text } of spec.read) {
+      await openBundle(page, bundle);
+      await page.fill('#read-text', text);
+      await page.click('#read-form button');
+      await status(page, '^(Label|Tags): ');
+    }
     await openBundle(page, spec.text);
     await write(page, { prompt: spec.greedy.prompt, length: 40, temperature: 0, seed: 0 });
     await page.fill('#compare-length', '20');

@@ -16,6 +16,7 @@ import { History } from './src/history.js';
 import { imageTensor, pictureOf } from './src/picture.js';
 import { Model } from './src/model.js';
 import { paint, painterOf } from './src/painting.js';
+import { labelsOf, readThrough } from './src/reading.js';
 import { fromFile, toFile } from './src/snapshot.js';
 import { timeSteps } from './src/timing.js';
 import { TextStream, Tokenizer } from './src/tokenizer.js';
@@ -53,6 +54,7 @@ const METHODS = {
   caption: ({ pixels }) => inTurn(() => captionOf(pixels)),
   ask: ({ pixels, question }) => inTurn(() => answerTo(pixels, question)),
   translate: ({ text }, id, tell) => translated(text, tell),
+  read: ({ text }, id, tell) => labelled(text, tell),
   feed: ({ frames, state }) => inTurn(() => feed(opened.model, frames, state)),
   look: ({ pixels, times }) => inTurn(() => look(opened.model, pixels, times)),
   paint: (asked) => inTurn(() => paint(opened.model, asked)),
@@ -85,8 +87,15 @@ async function open({ source, place, artifact = null }) {
     answers: answersOf(model),
     paints: painterOf(model)?.labels ?? null,
     frames: takesOf(model),
+    reader: labelsOf(model) && saidBy(labelsOf(model)),
+    takes: model.inputs.map(({ name, dtype, axes }) => `${name}, ${dtype} [${axes.join(', ')}]`),
     states: statesOf(model),
   };
+}
+
+/** What a model that labels texts says, as the page shows it. */
+function saidBy({ labels, late, each }) {
+  return { labels, late, each };
 }
 
 function statesOf({ states, contract: { sizes } }) {
@@ -128,13 +137,14 @@ async function time() {
 }
 
 /**
- * What the page can do with a model: 'language', 'captioner', 'answerer', 'painter', 'translator', 'frames', 'looker', or 'module':
- * check it.
+ * What the page can do with a model: 'language', 'captioner', 'answerer', 'painter', 'translator', 'reader', 'frames', 'looker', or
+ * 'module': check it and time it.
  */
 function familyOf(model) {
   if (answersOf(model)) return 'answerer';
   if (painterOf(model)) return 'painter';
   if (sourceOf(model)) return 'translator';
+  if (labelsOf(model)) return 'reader';
   if (framesOf(model)) return framesOf(model).kind === 'looks' ? 'looker' : 'frames';
   try {
     requireText(model);
@@ -194,6 +204,38 @@ async function traced(text) {
     history.push(state, tokenizer.decode([id]));
   }
   return { rows: history.rows(), labels: history.labels, left: Math.max(0, ids.length - history.most) };
+}
+
+/**
+ * Label a text while it is read; tells { tokens } first, then { said } by slices: the shares of the labels at each token. Returns what
+ * `traced` does.
+ */
+async function labelled(text, tell) {
+  const { model, tokenizer } = opened;
+  const all = tokenizer.read(text);
+  const tokens = all.slice(0, MOST_TRACED);
+  const steps = readThrough(
+    model,
+    tokens.map(({ id }) => id),
+  );
+  const history = new History(statesOf(model), Infinity);
+  let [ended, at] = [false, 0];
+  tell({ tokens });
+  while (!ended) {
+    const said = await inTurn(async () => {
+      const [made, until] = [[], performance.now() + SLICE_MS];
+      do {
+        const { value, done } = await steps.next();
+        ended = done;
+        if (!done) history.push(value.state, tokens[at++]?.text ?? '');
+        if (value?.shares) made.push(value.shares);
+      } while (!ended && performance.now() < until);
+      return made;
+    });
+    if (said.length) tell({ said });
+    await pause();
+  }
+  return { rows: history.rows(), labels: history.labels, first: history.first, left: all.length - tokens.length };
 }
 
 async function captionOf(pixels) {

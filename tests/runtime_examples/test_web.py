@@ -224,6 +224,7 @@ def spec(
     translated = export_tiny("translator", folder / "translated", to=["onnx"], steps=8)
     painted = export_tiny("painter", folder / "painted", to=["onnx"], steps=8)
     tagged, numbers = web_cases.tagged(folder), web_cases.numbers(folder)
+    read = web_cases.read(folder)
     looked = web_cases.looked(folder, folder / "picture.png")
     damaged = _damaged(folder / "damaged", text)
     return {
@@ -237,7 +238,7 @@ def spec(
             str(asked),
             str(translated),
             str(painted),
-            *(str(folder / each["bundle"]) for each in (tagged, numbers, looked)),
+            *(str(folder / each["bundle"]) for each in (tagged, numbers, looked, *read)),
             str(other),
             str(frame_bundle.write_frame_bundle(folder / "frames")),
             wrong,
@@ -255,6 +256,7 @@ def spec(
         "tagged": tagged,
         "numbers": numbers,
         "looked": looked,
+        "read": read,
         "pairs": "pairs",
         "words": "words",
         "of_words": _of_words(words),

@@ -1,5 +1,6 @@
 """What the browser example is given beyond texts and captions, and what Python makes of it: two
-models on one text, the state over a text, frames of pictures and of numbers, looks at a picture.
+models on one text, the state over a text, labels of texts and of words, frames of pictures and of
+numbers, looks at a picture.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from family_networks import export_tiny, layer
 from PIL import Image
 
 from edgernn.bundle import Bundle
+from edgernn.data.text.spaced import spaced_pipeline
+from edgernn.data.text.tokenizer import Tokenizer
 from edgernn.families.loss import log_probabilities
 from edgernn.sessions.model import choose_model
 from edgernn.writing.classification import Classifier
@@ -70,6 +73,41 @@ def tagged(folder: Path) -> dict[str, Any]:
     return {"bundle": bundle.name, "pictures": [str(path) for path in paths], "labels": labels}
 
 
+def read(folder: Path) -> list[dict[str, Any]]:
+    """A classifier of characters and a tagger of words that answers a word late; the text that each
+    reads, and its shares of the labels at each token.
+    """
+    bundle = export_tiny("classifier", folder / "labelled", to=["onnx"], steps=8)
+    with Classifier(bundle) as classifier:
+        (found,) = classifier.classify([classifier.read("bad cafe").ids])
+    whole = {"bundle": bundle.name, "text": "bad cafe", "tokens": [*"bad\u2423cafe"]}
+    words = _tagger_of_words(folder / "tagged-words")
+    with TagWriter(words) as writer:
+        steps = writer.tag(writer.sentence("turn on the attic lamp"))
+    each = {"bundle": words.name, "text": "turn on  the attic\nlamp"}
+    return [
+        {**whole, "shares": found.running.tolist(), "label": found.label},
+        {**each, "tags": [[step.name, step.label, f"{step.probability:.1%}"] for step in steps]},
+    ]
+
+
+def _tagger_of_words(out: Path) -> Path:
+    from edgernn.training.tag_network import described, word_layers
+
+    random, words = np.random.default_rng(8), "turn on the lamp"
+    ids = {word: place for place, word in enumerate([*words.split(), "<unk>"])}
+    tokenizer = Tokenizer.from_json(spaced_pipeline(ids, unknown="<unk>").to_str())
+    layers = [*word_layers(6), layer("rnn", "recurrent", "vector", cell="gru", hidden=8)]
+    sizes = {"vocab": tokenizer.vocabulary_size}
+    config = described(layers, sizes, ["other", "on", "off"], late=1)
+    sample = {
+        "tokens": random.integers(0, tokenizer.vocabulary_size, (40, 6)),
+        "lengths": np.full(40, 6),
+        "target": random.integers(0, 3, (40, 6)),
+    }
+    return _exported(config, sample, out, tokenizer)
+
+
 def numbers(folder: Path) -> dict[str, Any]:
     """Frames of one number, and what a classifier says after the last."""
     random = np.random.default_rng(3)
@@ -111,7 +149,12 @@ def looked(folder: Path, picture: Path) -> dict[str, Any]:
     return {"bundle": bundle.name, "label": label, "share": f"{share:.1%}"[:-1] + " %"}
 
 
-def _exported(config: dict[str, Any], sample: dict[str, np.ndarray], out: Path) -> Path:
+def _exported(
+    config: dict[str, Any],
+    sample: dict[str, np.ndarray],
+    out: Path,
+    tokenizer: Tokenizer | None = None,
+) -> Path:
     import torch
 
     from edgernn.export.pack import export_bundle
@@ -121,5 +164,5 @@ def _exported(config: dict[str, Any], sample: dict[str, np.ndarray], out: Path) 
 
     torch.manual_seed(5)
     network = Network(NetworkConfig.model_validate(config)).eval()
-    loaded = Checkpoint(network, None, {"corpus": "a test"}, sample)
+    loaded = Checkpoint(network, tokenizer, {"corpus": "a test"}, sample)
     return export_bundle(loaded, out, to=["onnx"], steps=8).folder

@@ -3,6 +3,7 @@
 import { BATCH, TIME } from './contract.js';
 import { BundleError } from './errors.js';
 import { pictureOf } from './picture.js';
+import { softmax } from './shares.js';
 
 /** The names of the answers of a model that answers questions about a picture, or null where it is none. */
 export function answersOf(model) {
@@ -43,11 +44,4 @@ export async function ask(model, tokenizer, image, question) {
     });
   }
   return words;
-}
-
-function softmax(scores) {
-  const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = Float64Array.from(scores, (score) => Math.exp(score - largest));
-  const total = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / total);
 }

@@ -4,6 +4,7 @@ import { BATCH, TIME, ofRole } from './contract.js';
 import { BundleError } from './errors.js';
 import { imageTensor } from './picture.js';
 import { arrayType, numbers, zeros } from './safetensors.js';
+import { softmax } from './shares.js';
 
 const PICTURE = ['height', 'width', 'channels'];
 const MOST_WIDTH = 4096; // of a vector that the page gives
@@ -96,7 +97,7 @@ export async function feed(model, frames, before = null) {
     state = made.state;
     values = numbers(made.outputs[output.name]);
   }
-  return { said: labels ? sharesOf(values) : values, state };
+  return { said: labels ? softmax(values) : values, state };
 }
 
 /** Look at a picture some times; returns [{ shares, place, state }], place [y, x] from -1 to 1, or null where the model tells none. */
@@ -118,14 +119,7 @@ export async function look(model, pixels, times) {
     const { outputs, state: next } = await model.step({ [input.name]: still, ...begun.contexts }, state);
     state = next;
     const place = told ? [...numbers(outputs[told.name])] : null;
-    made.push({ shares: sharesOf(numbers(outputs[output.name])), place, state });
+    made.push({ shares: softmax(numbers(outputs[output.name])), place, state });
   }
   return made;
-}
-
-function sharesOf(scores) {
-  const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = Float64Array.from(scores, (score) => Math.exp(score - largest));
-  const total = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / total);
 }

@@ -69,7 +69,7 @@ function manifestOf(version) {
     provenance: [object({}, { parameters: [whole(), null] }), {}],
   };
   if (version === 1) return object({ ...required, decoding: DECODING, tokenizer: TOKENIZER }, optional);
-  const second = { decoding: [DECODING, null], tokenizer: [TOKENIZER, null], labels: [table(NAME, list(text())), {}] };
+  const second = { decoding: [DECODING, null], tokenizer: [TOKENIZER, null], labels: [table(NAME, list(text())), {}], family: [text(), null] };
   return object(required, { ...optional, ...second });
 }
 

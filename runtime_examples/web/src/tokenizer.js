@@ -67,11 +67,23 @@ export class Tokenizer {
   encode(text, { unknown = 'error' } = {}) {
     if (this.kind === 'char') return this.known([...text], unknown);
     if (this.kind === 'byte') return this.spelled(text).map((character) => this.ids.get(character));
-    if (this.kind === 'caption') text = [...text.normalize('NFKC')].map((character) => character.toLowerCase()).join('');
-    const pieces = SPACED_KINDS.includes(this.kind) ? (text.match(this.pattern) ?? []) : isolated(text, this.pattern);
+    const pieces = this.pieces(text);
     if (this.kind === 'bpe') return pieces.flatMap((piece) => this.known(this.merged(this.spelled(piece)), unknown));
     if (this.unknown === undefined) return this.known(pieces, unknown);
     return pieces.map((piece) => this.ids.get(piece) ?? this.unknown);
+  }
+
+  /** Return [{ id, text, known }] of a text, one of each token: what of the text it is, and whether the vocabulary has it. */
+  read(text) {
+    const ids = this.encode(text);
+    const pieces = WORD_KINDS.includes(this.kind) ? this.pieces(text) : ids.map((id) => this.decode([id]));
+    return ids.map((id, at) => ({ id, text: pieces[at], known: id !== this.unknown }));
+  }
+
+  /** Cut a text as it is before its parts have ids. */
+  pieces(text) {
+    if (this.kind === 'caption') text = [...text.normalize('NFKC')].map((character) => character.toLowerCase()).join('');
+    return SPACED_KINDS.includes(this.kind) ? (text.match(this.pattern) ?? []) : isolated(text, this.pattern);
   }
 
   /** Return the text of ids; bytes that are no UTF-8 become U+FFFD. */
