@@ -4,9 +4,11 @@ const PACKED = /\.(edgernn|zip)$/i;
 
 /** Return { source: { url }, place } of an address: of a folder, of its manifest.json, or of a .edgernn file; https, or this site. */
 export function bundleAt(text) {
-  let url;
+  if (!text.trim()) throw new Error('there is no address; type one as https://example.org/plays.edgernn');
+  let [url, path] = [null, null];
   try {
     url = new URL(text.trim(), location.href);
+    path = decodeURIComponent(url.pathname);
   } catch {
     throw new Error(`“${text}” is no address; expected one as https://example.org/plays/ or https://example.org/plays.edgernn`);
   }
@@ -16,8 +18,8 @@ export function bundleAt(text) {
   url.hash = '';
   url.pathname = url.pathname.replace(/\/manifest\.json$/, '/');
   if (!PACKED.test(url.pathname) && !url.pathname.endsWith('/')) url.pathname += '/';
-  const name = decodeURIComponent(url.pathname.split('/').filter(Boolean).at(-1) ?? url.host);
-  return { source: { url: url.href }, place: name };
+  const name = path.replace(/\/manifest\.json$/, '').split('/').filter(Boolean).at(-1);
+  return { source: { url: url.href }, place: name ?? url.host };
 }
 
 /** The bundle that this page's address names, or null. */

@@ -81,17 +81,24 @@ async function start() {
   const panels = Object.fromEntries(Object.entries(PANELS).map(([family, [id, begin]]) => [family, { id, ...begin(engine) }]));
   const [check, speed] = [startCheckPanel(engine), startSpeedPanel(engine)];
   const [compare, trace] = [startComparePanel(engine), startTracePanel(engine)];
-  await startBundlePanel(engine, (model, from) => {
+  const showOnly = (model) => {
     for (const [family, { id }] of Object.entries(panels)) element(id).hidden = model?.family !== family;
     for (const id of ['check-panel', 'speed-panel']) element(id).hidden = !model;
     for (const id of ['compare-panel', 'trace-panel']) element(id).hidden = model?.family !== 'language';
-    panels.frames.end();
-    if (!model) return compare.end();
-    panels[model.family]?.show(model);
-    check.reset();
-    speed.reset();
-    trace.reset();
-    compare.reset(model, from);
+  };
+  await startBundlePanel(engine, {
+    opening: () => {
+      showOnly(null);
+      panels.frames.end();
+      compare.end();
+    },
+    opened: (model, from) => {
+      showOnly(model);
+      panels[model.family].show(model);
+      for (const panel of [check, speed, trace]) panel.reset();
+      compare.reset(model, from);
+    },
+    kept: showOnly,
   });
 }
 

@@ -26,12 +26,17 @@ export function startComparePanel(engine) {
     [second, found] = [null, null];
     box.hidden = true;
   };
-  const openSecond = async () => {
+  /** Open the second model; null where `goes` no longer holds by then. */
+  const openSecond = async (goes) => {
     const wanted = choice.selectedOptions[0]?.wanted;
     if (!wanted) throw new Error('there is no second model to compare with; open a second bundle');
     const own = new Engine();
     try {
       const model = await own.call('open', wanted);
+      if (!goes()) {
+        own.end();
+        return null;
+      }
       refuseOthers(first, { model, place: wanted.place });
       return { engine: own, model, place: wanted.place };
     } catch (error) {
@@ -39,10 +44,14 @@ export function startComparePanel(engine) {
       throw error;
     }
   };
-  const compare = async () => {
-    const [mine, length, prompt] = [++run, whole('compare-length', MOST_TOKENS), element('compare-prompt').value];
+  const compare = async (mine) => {
+    const [length, prompt] = [whole('compare-length', MOST_TOKENS), element('compare-prompt').value];
     tell('Comparing…');
-    second ??= await openSecond();
+    if (!second) {
+      const made = await openSecond(() => mine === run);
+      if (!made) return;
+      second = made;
+    }
     const engines = [engine, second.engine];
     const texts = await Promise.all(engines.map((each) => writeGreedily(each, prompt, length)));
     const { ids, atOnce } = await engine.call('encode', { text: prompt });
@@ -93,8 +102,13 @@ export function startComparePanel(engine) {
   });
   element('compare-form').addEventListener('submit', async (event) => {
     event.preventDefault();
+    const mine = ++run;
     element('compare-go').disabled = true;
-    await attempt(compare);
+    await attempt(() =>
+      compare(mine).catch((error) => {
+        if (mine === run) throw error; // else what was compared is open no longer
+      }),
+    );
     element('compare-go').disabled = false;
   });
   return {

@@ -15,12 +15,23 @@ export function onBundleDrop(target, action, fail) {
     target.classList.remove('over');
     const [item] = event.dataTransfer.items;
     const entry = item?.webkitGetAsEntry?.() ?? null; // gone once this function returns
-    const [file] = event.dataTransfer.files;
-    chosen(entry, file).then(action).catch(fail);
+    chosen(entry, event.dataTransfer.files).then(action).catch(fail);
   });
 }
 
-async function chosen(entry, file) {
+/** Let nothing happen where a file is dropped beside its place: the browser would leave the page for it. */
+export function ignoreOtherDrops() {
+  for (const kind of ['dragover', 'drop'])
+    document.addEventListener(kind, (event) => {
+      if (event.defaultPrevented || ![...event.dataTransfer.types].includes('Files')) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = 'none';
+    });
+}
+
+async function chosen(entry, files) {
+  const [file] = files;
+  if (files.length > 1) throw new Error(`${files.length} files were dropped, expected one: a bundle's folder or its .edgernn file`);
   if (entry?.isDirectory) return { source: { files: await filesIn(entry) }, place: entry.name };
   if (!file) throw new Error('what was dropped is no file, expected a bundle: its folder or a .edgernn file');
   return { source: { zip: file }, place: file.name };

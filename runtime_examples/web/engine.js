@@ -29,9 +29,11 @@ export class Engine {
     this.worker.postMessage({ method: 'stop', args: { id } });
   }
 
-  /** End the worker and what it holds; calls in work are never answered. */
+  /** End the worker and what it holds; calls in work are refused. */
   end() {
     this.worker.terminate();
+    this.failed = new Error('this model is closed; open it again');
+    for (const call of this.calls.values()) call.reject(this.failed);
   }
 
   hear({ id, event, result, error }) {

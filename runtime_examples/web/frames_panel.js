@@ -84,8 +84,13 @@ export function startFramesPanel(engine) {
   const toggle = (id, open) =>
     attempt(async () => {
       const running = element(id).getAttribute('aria-pressed') === 'true';
+      if (running) {
+        number += 1; // what is still on its way is no more heard
+        stop();
+        redraw();
+        return tell('Stopped; what it said last stays.');
+      }
       begin();
-      if (running) return tell('Stopped.');
       let [busy, missed, count] = [false, 0, 0];
       const onFrames = async (frames, label) => {
         if (busy) return (missed += frames.length);
@@ -190,6 +195,7 @@ function offer({ kind, width, picture, input }, rate) {
     (target.closest('label') ?? target).hidden = !is;
   }
   rate.value = pictures ? 10 : 16_000;
+  element('frames-rate-name').textContent = pictures ? 'Pictures a second' : 'Samples a second';
   element('frames-takes').textContent = pictures
     ? `A step takes ${input}: a picture of ${picture.width} × ${picture.height} pixels, ${picture.channels === 1 ? 'grey' : 'in colours'}.`
     : `A step takes ${input}: ${width} number${width === 1 ? '' : 's'}.${sound ? SOUND : ''}`;

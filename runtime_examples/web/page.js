@@ -16,14 +16,14 @@ export function showError(error) {
   box.scrollIntoView({ block: 'nearest' });
 }
 
-/** Run an action, showing what goes wrong. */
+/** Run an action, showing what goes wrong, and what an error says is `left`. */
 export async function attempt(action) {
   showError(null);
   try {
     return await action();
   } catch (error) {
     showError(error);
-    tell('That did not work.');
+    tell(error.left ?? 'That did not work.');
     return undefined;
   }
 }
@@ -48,8 +48,11 @@ export function onDrop(stage, action) {
   stage.addEventListener('drop', (event) => {
     event.preventDefault();
     stage.classList.remove('over');
-    const [file] = event.dataTransfer.files;
-    if (file) attempt(() => action(file));
+    const { files } = event.dataTransfer;
+    attempt(() => {
+      if (files.length !== 1) throw new Error(`${files.length || 'no'} files were dropped, expected one picture`);
+      return action(files[0]);
+    });
   });
 }
 

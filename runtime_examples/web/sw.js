@@ -99,6 +99,6 @@ async function fromNetwork(request) {
     if (kept) return kept;
     throw error;
   }
-  if (response.ok) await cache.put(request, response.clone());
+  if (response.ok) await cache.put(request, response.clone()).catch(() => {}); // there may be no room
   return response;
 }

@@ -33,6 +33,8 @@ export const MORE_SCENARIOS = {
       ['bundles/none/', 'there is no manifest.json in none'],
       ['http://bundles.test/', 'the address is http://bundles.test, expected https or this site'],
       ['https://', 'is no address'],
+      ['bundles/%zz/', 'is no address'],
+      [' ', 'there is no address'],
     ]) {
       await load(page, address);
       await error(page, said);
@@ -48,11 +50,20 @@ export const MORE_SCENARIOS = {
   async 'a bundle that is dropped on the page'({ page, spec }) {
     const bytes = [...(await readFile(spec.zip))];
     await openBundle(page, spec.text);
-    await page.evaluate((all) => {
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File([Uint8Array.from(all)], 'dropped.edgernn'));
-      document.getElementById('bundle-card').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true }));
-    }, bytes);
+    const drop = (id, names) =>
+      page.evaluate(
+        ([place, all, files]) => {
+          const dataTransfer = new DataTransfer();
+          for (const name of files) dataTransfer.items.add(new File([Uint8Array.from(all)], name));
+          const event = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true });
+          return !document.getElementById(place).dispatchEvent(event);
+        },
+        [id, bytes, names],
+      );
+    await drop('bundle-card', ['one.edgernn', 'other.edgernn']);
+    await error(page, '2 files were dropped, expected one');
+    check(await drop('check-panel', ['beside.edgernn']), 'the page is not left for a file that is dropped beside its place');
+    await drop('bundle-card', ['dropped.edgernn']);
     await status(page, '^dropped.edgernn is ready: ');
   },
   async 'two models are compared on one text, as Python compares them'({ page, spec }) {
@@ -81,6 +92,13 @@ export const MORE_SCENARIOS = {
     await page.selectOption('#compare-with', { index: 0 });
     await page.click('#compare-go');
     await status(page, `^Compared ${spec.text}, float32 with ${spec.text}, int8`);
+    await page.fill('#compare-length', '2000');
+    await page.click('#compare-go');
+    await openBundle(page, spec.words); // in the middle of it
+    await openBundle(page, spec.text);
+    check(await page.isHidden('#error'), 'what was compared is dropped');
+    await page.waitForSelector('#compare-go:enabled');
+    await page.fill('#compare-length', String(length));
     await page.selectOption('#compare-with', { label: spec.words });
     await page.click('#compare-go');
     await error(page, 'expected the same tokenizer');
@@ -156,6 +174,7 @@ export const MORE_SCENARIOS = {
     await page.waitForFunction(() => /of [5-9]$/.test(document.querySelector('#frames-map .step-value').textContent));
     await page.click('#frames-camera');
     await status(page, '^Stopped');
+    check(await page.isVisible('#frames-map .figures'), 'what was seen stays');
     equal(await page.getAttribute('#frames-camera', 'aria-pressed'), 'false');
   },
   async 'numbers come from sliders, a file or the microphone'({ page, spec }) {

@@ -208,7 +208,7 @@ async function traced(text) {
 
 /**
  * Label a text while it is read; tells { tokens } first, then { said } by slices: the shares of the labels at each token. Returns what
- * `traced` does.
+ * `traced` does. Another model that is opened ends it.
  */
 async function labelled(text, tell) {
   const { model, tokenizer } = opened;
@@ -225,7 +225,7 @@ async function labelled(text, tell) {
     const said = await inTurn(async () => {
       const [made, until] = [[], performance.now() + SLICE_MS];
       do {
-        const { value, done } = await steps.next();
+        const { value, done } = opened.model === model ? await steps.next() : { done: true };
         ended = done;
         if (!done) history.push(value.state, tokens[at++]?.text ?? '');
         if (value?.shares) made.push(value.shares);
@@ -248,12 +248,12 @@ async function answerTo(pixels, question) {
   return ask(model, tokenizer, imageTensor(pixels, pictureOf(model), model.contract.sizes), question);
 }
 
-/** Translate a text; tells of each character as it is written. */
+/** Translate a text; tells of each character as it is written, until another model is open. */
 async function translated(text, tell) {
   const { model, tokenizer } = opened;
   const written = translate(model, tokenizer, text);
   for (;;) {
-    const { value, done } = await inTurn(() => written.next());
+    const { value, done } = await inTurn(() => (opened.model === model ? written.next() : { done: true }));
     if (done) return;
     tell(value);
     await pause();
