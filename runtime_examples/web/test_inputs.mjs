@@ -171,6 +171,7 @@ export const MORE_SCENARIOS = {
     check(await page.isVisible('#frames-map .figures'), 'its states are shown');
     await page.click('#frames-camera');
     await status(page, '^Running');
+    await page.waitForSelector('#frames-map:not([hidden])'); // what the files showed is gone
     await page.waitForFunction(() => /of [5-9]$/.test(document.querySelector('#frames-map .step-value').textContent));
     await page.click('#frames-camera');
     await status(page, '^Stopped');
@@ -194,6 +195,7 @@ export const MORE_SCENARIOS = {
     await page.fill('#frames-rate', '8000');
     await page.click('#frames-microphone');
     await status(page, '^Running');
+    await page.waitForSelector('#frames-map:not([hidden])'); // what the files showed is gone
     await page.waitForFunction(() => /of [3-9]$/.test(document.querySelector('#frames-map .step-value').textContent));
     await page.click('#frames-microphone');
     await status(page, '^Stopped');
