@@ -30,7 +30,6 @@ _LOGIN = "log in with: hf auth login, or set HF_TOKEN"
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (OfflineModeIsEnabled, "HF_HUB_OFFLINE is set, so {host} is not asked; unset it"),
     (RevisionNotFoundError, "there is no such revision (404); give a branch, a tag or a commit"),
-    # the library's word for no answer
     (LocalEntryNotFoundError, "cannot reach {host}; see that the network is there, and try again"),
     (EntryNotFoundError, "there is no such file (404); whoever made it is to push it again"),
     (HFValidationError, "that is no name of a repository ({said}); write OWNER/NAME"),
@@ -39,6 +38,10 @@ _NETWORK = (
     "cannot reach {host} ({said}); see that the network is there, and that HF_ENDPOINT, if it is "
     "set, is right"
 )
+# Where a connection fails, one thread of an upload closes the session that the others are to use.
+_LOST = "the connection to {host} was lost; see that the network is there, and try again"
+# an upload's thread failed; a file could not be asked for, for whatever reason
+_WRAPPERS = (RuntimeError, LocalEntryNotFoundError)
 _NO_HUB = "{host} does not answer as a hub does ({said}); see that HF_ENDPOINT is right"
 # of the library, of what it calls, and of an answer that it does not expect
 _RAISED = (HTTPError, OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError)
@@ -75,8 +78,10 @@ def refusing(endpoint: str, what: str) -> Iterator[None]:
 
 def _told(error: BaseException, host: str) -> str:
     """Say what an error of the library means, and what to do."""
-    if type(error) is RuntimeError and error.__cause__ is not None:  # of an upload's thread
+    if type(error) in _WRAPPERS and error.__cause__ is not None:
         return _told(error.__cause__, host)
+    if isinstance(error, AttributeError) and error.obj is None and error.name == "request":
+        return _LOST.replace("{host}", host)
     if isinstance(error, OSError) and error.errno is not None:
         return f"{_safe(reason(error))}. {remedy(error)}"
     said = _safe(str(error)) or type(error).__name__

@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,7 @@ from edgernn.bundle import Bundle
 from edgernn.errors import HubError
 from edgernn.hub.pull import pull
 from edgernn.hub.push import push
+from edgernn.hub.refusals import refusing
 from edgernn.hub.target import Repository
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def test_a_pull_that_is_refused_is_one_line(
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith("ann/tiny")
     assert "; " in str(raised.value)
-    if place == "/api/models":
-        assert STATUS[status] in str(raised.value)
+    assert STATUS[status] in str(raised.value)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
@@ -114,6 +114,15 @@ def test_no_network_is_one_line(
             do(bundle, tmp_path)
     assert "secret" not in str(raised.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_session_that_another_thread_closed_is_a_lost_connection() -> None:
+    nothing: Any = None
+    with (
+        pytest.raises(HubError, match=r"ann/tiny: the connection to hub\.example was lost; see"),
+        refusing("https://hub.example", "ann/tiny"),
+    ):
+        nothing.request("POST")
 
 
 def test_an_answer_that_is_none_of_a_hubs_is_one_line(
