@@ -48,6 +48,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.inclusion is InclusionLevel.NOT_IN_NAV:
         page.meta["search"] = {"exclude": True}
         return markdown
+    if page.file.src_uri == site_pages.MESSAGES:
+        page.meta["search"] = {"boost": 4}  # who searches for a message means this page
     source = site_pages.ROOT / page.file.src_uri
 
     def rewrite(link: str) -> str:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("docs", "edgernn", "export", "benchmarks", "findings", "runtime_examples")
+MESSAGES = "docs/MESSAGES.md"
 PICTURES = (".png", ".svg")
 _FENCED = re.compile(r"(^ *```.*?^ *```)", flags=re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(\s*)([^)\s]+)(\s*)(?=\))")
 
 # Section → patterns of pages, in their order; a page stands where it is matched first.
 SECTIONS = {
-    "Start": ("README.md", "docs/START.md", "edgernn/cli/README.md", "docs/MESSAGES.md"),
+    "Start": ("README.md", "docs/START.md", "edgernn/cli/README.md", MESSAGES),
     "Your own network": (
         "edgernn/hoisting/*",
         "export/WHOLE_NETWORK.md",

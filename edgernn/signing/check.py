@@ -166,8 +166,10 @@ def _verify(bundle: Bundle, raw: bytes, signed_by: Path, kind: str, who: Signer)
         try:
             config.verify(bundle.folder, copy)
         except crypto.X509StoreContextError as error:
+            missing = "; no certificates in the signature lead there, which sign --chain takes"
+            why = missing if "issuer certificate" in str(error) else f" ({error})"
             raise _refused(
-                bundle, f"{who.words}, is not vouched for by {signed_by} ({error})"
+                bundle, f"{who.words}, is not vouched for by {signed_by}{why}"
             ) from error
         except InvalidSignature as error:
             raise _refused(

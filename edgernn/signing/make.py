@@ -59,7 +59,7 @@ def _signer(
             "give a key that is not, from a place that only you can read"
         )
     leaf, *more = pem.certificates([certificate])
-    pem.certificates(chain)
+    above = pem.certificates(chain)
     if more:
         raise UsageError(
             f"{certificate} holds {1 + len(more)} certificates, expected the signing one alone; "
@@ -70,6 +70,11 @@ def _signer(
             f"{certificate} is the certificate of another key than {key}; give its own"
         )
     _refuse_unfit(leaf, certificate)
+    if above and not any(pem.is_issuer(one, leaf) for one in above):
+        raise UsageError(
+            f"{certificate} was issued by {pem.told(leaf.issuer)}, whose certificate is not in "
+            f"{', '.join(map(str, chain))}; give it with --chain, and those from it on"
+        )
     config = signing.Config().use_certificate_signer(
         private_key=key,
         signing_certificate=certificate,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -116,13 +116,27 @@ def holder(key: Any) -> Signer:
 
 def subject(certificate: x509.Certificate) -> Signer:
     """Return the signer whom ``certificate`` names."""
-    text = certificate.subject.rfc4514_string() or "a certificate without a subject"
+    text = told(certificate.subject)
     until = certificate.not_valid_after_utc.date().isoformat()
     return Signer(
         f"{text}, by a certificate valid to {until}",
         holder(certificate.public_key()).fingerprint,
         tuple(_names(certificate)),
     )
+
+
+def told(name: x509.Name) -> str:
+    """Return whom a certificate names, for a person."""
+    return name.rfc4514_string() or "a certificate without a subject"
+
+
+def is_issuer(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Return whether ``certificate`` was issued with the key of ``authority``, under its name."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def may_sign(certificate: x509.Certificate) -> bool:

@@ -45,6 +45,8 @@ def test_every_page_is_in_the_site_and_found_by_its_search(site: Path) -> None:
         place = re.sub(r"\bREADME\.html$", "index.html", name)
         assert (site / place).exists(), place
         assert place in places, f"the search does not find {place}"
+    boosted = {entry["location"].partition("#")[0] for entry in found if entry.get("boost", 1) > 1}
+    assert boosted == {"docs/MESSAGES.html"}
 
 
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:

@@ -67,6 +67,10 @@ def test_an_encrypted_key_needs_its_password(
         ({"key": "ann.key", "certificate": "mute.pem"}, "neither the key usage digitalSignature"),
         ({"key": "ann.key", "certificate": "ann.key"}, "expected certificates alone"),
         ({"key": "ann.key", "chain": "works.pem"}, "--chain goes on from a certificate"),
+        (
+            {"key": "ann.key", "certificate": "ann.pem", "chain": "root.pem"},
+            r"ann.pem was issued by CN=works, whose certificate is not in .*root.pem; give it",
+        ),
         ({"key": "k1.key"}, r"on the curve secp256k1, expected one on P-256, P-384, P-521"),
     ],
 )
