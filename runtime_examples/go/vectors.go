@@ -38,7 +38,7 @@ func CheckSampler(bundle *Bundle) ([]Line, error) {
 		return nil, err
 	}
 	if vectors.Version != 1 || vectors.Generator != "splitmix64" {
-		return nil, refuse("%s is of version %d and %q, expected 1 and splitmix64", name, vectors.Version, vectors.Generator)
+		return nil, refuse("%s is of version %d and %q, expected 1 and splitmix64; use a host that reads it", name, vectors.Version, vectors.Generator)
 	}
 	var numbers, tokens []bool
 	for _, group := range vectors.Uniforms {

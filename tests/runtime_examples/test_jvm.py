@@ -218,5 +218,14 @@ def test_steps_allocate_nothing_of_onnxruntime(
     assert told.split() == ["0", "0"]
 
 
-def test_threads_share_a_model(jvm: Command, text: Path) -> None:
-    assert jvm.good("--threads", 8, text) == "1\n"
+@pytest.mark.parametrize("runtime", ["", "android", "compiled"])
+def test_threads_share_a_model_until_it_is_closed(
+    kotlin: Server, text: Path, networks: dict[str, tuple[Path, Path]], runtime: str
+) -> None:
+    """Every thread writes the one text; what steps after the end is told so."""
+    bundle, net = networks["lstm"]
+    words = [bundle, "--compiled", net] if runtime == "compiled" else [text]
+    settings = {"EDGERNN_RUNTIME": "android" if runtime == "android" else ""}
+    done = Command((), settings, server=kotlin).run("--threads", 8, *words)
+    assert (done.returncode, done.stdout) == (2, "1 8\n"), done.stderr
+    assert done.stderr == "the model is closed, expected one that is open; load it again\n"

@@ -14,10 +14,12 @@ public struct Sampling: Sendable {
 
     func check() throws {
         guard temperature >= 0, temperature.isFinite else {
-            throw BundleError("temperature is \(temperature), expected 0 (greedy) or more")
+            throw BundleError("temperature is \(temperature), expected 0 (greedy) or more; change it")
         }
-        guard topK >= 0 else { throw BundleError("top-k is \(topK), expected 0 (all tokens) or more") }
-        guard topP > 0, topP <= 1 else { throw BundleError("top-p is \(topP), expected above 0 and at most 1") }
+        guard topK >= 0 else { throw BundleError("top-k is \(topK), expected 0 (all tokens) or more; change it") }
+        guard topP > 0, topP <= 1 else {
+            throw BundleError("top-p is \(topP), expected above 0 and at most 1; 1 keeps all")
+        }
     }
 }
 

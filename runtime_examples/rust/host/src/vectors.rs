@@ -43,7 +43,11 @@ pub fn replay(bundle: &Bundle) -> Result<Vec<Line>> {
     let Some(file) = bundle.vectors()? else { return Ok(Vec::new()) };
     let head: Head = json::read(&file, "sampler.json")?;
     if head.version != 1 || head.generator != "splitmix64" {
-        refuse!("sampler.json is of version {} and {}, expected 1 and splitmix64", head.version, head.generator);
+        refuse!(
+            "sampler.json is of version {} and {}, expected 1 and splitmix64; use a host that reads it",
+            head.version,
+            head.generator
+        );
     }
     let vectors: Vectors = json::read(&file, "sampler.json")?;
     let numbers = vectors.uniforms.iter().flat_map(|group| {

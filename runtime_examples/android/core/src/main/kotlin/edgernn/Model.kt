@@ -19,11 +19,34 @@ interface Runtime {
     /** Whether its sessions take and give the contract's dtypes where a file has others. */
     val converts: Boolean get() = false
 
+    /** Whether its sessions take runs of several threads at once; else [Model] lets one run wait for the other. */
+    val concurrent: Boolean get() = false
+
     fun open(file: File): Session
 
     /** Opens an artifact; a runtime that has it in itself opens no file. */
     fun open(bundle: Bundle, artifact: Artifact): Session = open(bundle.modelFile(artifact))
 }
+
+/** A session whose runs share memory: those of several threads wait for one another, and closing waits for them. */
+private class OneAtATime(private val session: Session) : Session {
+    private var closed = false
+
+    @Synchronized
+    override fun run(inputs: Tensors, outputs: List<TensorSpec>): Tensors {
+        if (closed) throw BundleError(CLOSED)
+        return session.run(inputs, outputs)
+    }
+
+    @Synchronized
+    override fun close() {
+        if (!closed) session.close()
+        closed = true
+    }
+}
+
+/** What is said of a model that is used after its end. */
+const val CLOSED = "the model is closed, expected one that is open; load it again"
 
 /** What a step gives: [outputs] for the caller, [state] for the next step. */
 data class Results(val outputs: Tensors, val state: State)
@@ -145,7 +168,8 @@ class Model private constructor(
                 )
             }
             if (artifact.keepsState) throw BundleError("${artifact.path} keeps the state itself; choose another artifact")
-            return runtime.open(bundle, artifact)
+            val session = runtime.open(bundle, artifact)
+            return if (runtime.concurrent) session else OneAtATime(session)
         }
     }
 }

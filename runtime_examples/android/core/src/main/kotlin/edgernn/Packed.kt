@@ -13,6 +13,7 @@ class Packed(private val place: File) : AutoCloseable {
     val folder: File = if (place.isFile) createTempDirectory("edgernn").toFile() else place
 
     init {
+        if (!place.exists()) throw BundleError("there is no bundle $place; give a bundle's folder or its .edgernn file")
         if (place.isFile) {
             try {
                 ZipFile(place).use(::unpack)

@@ -6,10 +6,10 @@ import kotlin.math.exp
 data class Sampling(val temperature: Double = 0.8, val topK: Int = 0, val topP: Double = 1.0) {
     init {
         if (!(temperature >= 0 && temperature < Double.POSITIVE_INFINITY)) throw BundleError(
-            "temperature is $temperature, expected 0 (greedy) or more",
+            "temperature is $temperature, expected 0 (greedy) or more; change it",
         )
-        if (topK < 0) throw BundleError("top-k is $topK, expected 0 (all tokens) or more")
-        if (!(topP > 0 && topP <= 1)) throw BundleError("top-p is $topP, expected above 0 and at most 1")
+        if (topK < 0) throw BundleError("top-k is $topK, expected 0 (all tokens) or more; change it")
+        if (!(topP > 0 && topP <= 1)) throw BundleError("top-p is $topP, expected above 0 and at most 1; 1 keeps all")
     }
 }
 

@@ -3,6 +3,7 @@ package edgernn.jvm
 import edgernn.Artifact
 import edgernn.Bundle
 import edgernn.BundleError
+import edgernn.CLOSED
 import edgernn.Contract
 import edgernn.Graph
 import edgernn.Runtime
@@ -27,6 +28,7 @@ private const val MOST_BYTES = 1L shl 25 // of them: a long prompt has megabytes
 class OrtRuntime @JvmOverloads constructor(library: String? = null, private val threads: Int = 1) : Runtime {
     private val ort = OrtLibrary.open(library)
     override val format = "onnx"
+    override val concurrent = true
     override val version: String get() = ort.version
 
     override fun open(file: File): Session = throw BundleError("$file needs the contract of its bundle; open the bundle")
@@ -59,7 +61,7 @@ private class OrtSession(
     private var closed = false
 
     override fun run(inputs: Tensors, outputs: List<TensorSpec>): Tensors = lock.read {
-        if (closed) throw BundleError("the model is closed; load it again")
+        if (closed) throw BundleError(CLOSED)
         try {
             val plan = take(graph.inputs.map { inputs.getValue(it.name).shape })
             try {

@@ -39,7 +39,7 @@ fun main(arguments: Array<String>) {
 private fun run(arguments: List<String>, environment: Map<String, String>): Int {
     val stepped = arguments.size == 4 && arguments.none { it.startsWith("--") }
     if (!stepped && arguments.none { it in PARTS }) return run(Given(arguments)) { runtime(it, environment) }
-    val given = Given(arguments, PARTS)
+    val given = Given(arguments, PARTS + "--compiled")
     given["--sample"]?.let { return sampleLines(File(it)) }
     given["--uniform"]?.let { return uniformLines(File(it)) }
     return Packed(File(given.rest.first())).use { packed ->

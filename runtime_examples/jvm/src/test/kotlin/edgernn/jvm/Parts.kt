@@ -15,7 +15,7 @@ import edgernn.generate
 import edgernn.sample
 import edgernn.uniformAt
 import java.io.File
-import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.ConcurrentLinkedQueue
 
 /** Prints a line for each item of a JSON array: the ids of a text, or ! where it is refused; the pieces of a list of ids. */
 fun tokenLines(bundle: Bundle, file: File): Int {
@@ -112,15 +112,17 @@ fun library(model: Model, rows: Int, steps: Int, change: Int): Int {
     return 0
 }
 
-/** Writes one text in [count] threads that share a model; prints how many texts there are. */
+/** Writes a text in [count] threads that share a model; prints how many unlike texts and how many texts; then steps once more. */
 fun threads(model: Model, count: Int): Int {
-    val texts = ConcurrentHashMap.newKeySet<List<Long>>()
+    val texts = ConcurrentLinkedQueue<List<Long>>()
     val options = Options(100, Sampling(0.8), 7)
     val all = List(count) { Thread { texts.add(model.generate("the ", options).toList()) } }
     all.forEach(Thread::start)
     all.forEach(Thread::join)
-    println(texts.size)
+    println("${texts.toSet().size} ${texts.size}")
     model.close()
+    model.close() // which is no error
+    model.generate("the ", options).first()
     return 0
 }
 
