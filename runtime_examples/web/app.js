@@ -76,8 +76,8 @@ async function start() {
     tell('Nothing can run here.');
     return;
   }
+  const engine = new Engine(); // its files come while the service worker starts
   await startOffline();
-  const engine = new Engine();
   const panels = Object.fromEntries(Object.entries(PANELS).map(([family, [id, begin]]) => [family, { id, ...begin(engine) }]));
   const [check, speed] = [startCheckPanel(engine), startSpeedPanel(engine)];
   const [compare, trace] = [startComparePanel(engine), startTracePanel(engine)];
