@@ -108,13 +108,11 @@ async function startOffline() {
   const controlled = new Promise((resolve) =>
     navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }),
   );
-  try {
-    await navigator.serviceWorker.register('sw.js');
-  } catch {
-    return; // private windows and some settings forbid it
-  }
-  if (!navigator.serviceWorker.controller)
-    await Promise.race([controlled, new Promise((resolve) => setTimeout(resolve, WAIT_MS))]);
+  const begun = navigator.serviceWorker
+    .register('sw.js')
+    .then(() => navigator.serviceWorker.controller ?? controlled)
+    .catch(() => {}); // private windows and some settings forbid it
+  await Promise.race([begun, new Promise((resolve) => setTimeout(resolve, WAIT_MS))]);
 }
 
 start().catch(showError);

@@ -292,6 +292,16 @@ const SCENARIOS = {
     await page.selectOption('#bundle', { label: spec.captions });
     await error(page, 'no network');
   },
+  async 'a list that is a page is told, and a bundle of the visitor opens'({ page, context, spec, url }) {
+    await context.route('**/bundles.json', (route) => route.fulfill({ body: '<!doctype html>' }));
+    await page.addInitScript(() => {
+      ServiceWorkerContainer.prototype.register = () => new Promise(() => {}); // a network that does not answer
+    });
+    await page.goto(url);
+    await error(page, 'bundles.json of this site is no list of bundles');
+    await page.setInputFiles('#zip', spec.zip);
+    await status(page, 'is ready: ');
+  },
   async 'a browser without SIMD is told so'({ page, url }) {
     await page.addInitScript(() => {
       WebAssembly.validate = () => false;
