@@ -1,30 +1,30 @@
-"""Many streams in one call beside a call for each: python benchmarks/streams.py [HIDDEN …]
+"""Many streams in one call beside a call for each: python benchmarks/streams.py [HIDDEN|FORMAT …]
 
 An untrained LSTM language model, one token a stream, one thread. *Alone* is ``Session.step`` of one
 row of the same file, *streams* is ``Streams.step`` of N: so every check, copy and gathering counts
-on both sides. A file of a fixed number of rows, as C's, is called as often as its rows ask. All
-contestants of a file take turns in one process; of each the fastest round counts, as it does for
-the middle one in brackets.
+on both sides. A file of a fixed number of rows, as C's, is called as often as its rows ask, and
+alone is a file of one row. All contestants of a file take turns in one process; of each the fastest
+round counts, as it does for the middle one in brackets. A format whose package is not installed is
+left out, and what is left out stands below the table.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from _report import table
 
+from edgernn import formats
 from edgernn.contract import TOKENS, Decoding
 from edgernn.export.base import Exporter
-from edgernn.export.to_c.exporter import CExporter
-from edgernn.export.to_onnx.exporter import OnnxExporter
 from edgernn.models.language import LanguageConfig, LanguageModel
 from edgernn.sessions.base import Session
 from edgernn.sessions.opening import open_session
@@ -32,41 +32,74 @@ from edgernn.sessions.streams import Streams
 
 HIDDEN = (64, 256)
 COUNTS = (1, 4, 16, 64, 256)
-VOCABULARY, EMBEDDING, SHARED = 96, 64, 8  # SHARED: rows of a file of C
+VOCABULARY, EMBEDDING = 96, 64
+# name, exporter, suffix, precisions, and how many rows a file has where their number is fixed
+FORMATS: tuple[tuple[str, str, str, tuple[str, ...], tuple[int, ...]], ...] = (
+    ("onnx", "to_onnx.exporter:OnnxExporter", ".onnx", ("float32", "int8", "int4"), ()),
+    ("torchscript", "to_torchscript:TorchScriptExporter", ".pt", ("float32",), ()),
+    ("openvino", "to_openvino.exporter:OpenVinoExporter", "", ("float32", "int8", "int4"), ()),
+    ("c", "to_c.exporter:CExporter", "", ("float32", "int8", "w8a8"), (8,)),
+    ("litert", "to_litert.exporter:LiteRTExporter", ".tflite", ("float32", "int8"), (8, 64)),
+    (
+        "executorch",
+        "to_executorch.exporter:ExecuTorchExporter",
+        ".pte",
+        ("float32", "int8"),
+        (8, 64),
+    ),
+    ("ncnn", "to_ncnn.exporter:NcnnExporter", "", ("float32", "int8"), ()),  # one row alone
+)
+NEEDS = {
+    "openvino": "openvino",
+    "litert": "ai_edge_litert",
+    "executorch": "executorch",
+    "ncnn": "ncnn",
+}
 ROUNDS, ROUND = 60, 0.003  # seconds
 Call = Callable[[], object]
 
 
 def main() -> None:
+    said = sys.argv[1:]
+    hidden_sizes = [int(word) for word in said if word.isdecimal()] or HIDDEN
+    wanted = {word for word in said if not word.isdecimal()} or {row[0] for row in FORMATS}
     rows = []
-    for hidden in map(int, sys.argv[1:] or HIDDEN):
+    for hidden in hidden_sizes:
         torch.manual_seed(0)
         config = LanguageConfig(
             vocabulary=VOCABULARY, embedding=EMBEDDING, hidden=hidden, layers=1, cell="lstm"
         )
         model = LanguageModel(config).eval().requires_grad_(False)
         with tempfile.TemporaryDirectory() as folder:
-            for name, single, many in files(model, Path(folder)):
+            for name, single, many in files(model, Path(folder), wanted):
                 rows.append((f"LSTM {hidden}", name, *compared(single, many)))
     counts = [f"{count} streams" for count in COUNTS]
     table(("model", "file", "alone, µs", *counts), rows)
+    if lacking := sorted(name for name in wanted if not installed(name)):
+        print("not installed:", ", ".join(lacking))
 
 
-def files(model: LanguageModel, folder: Path) -> Iterator[tuple[str, Session, Session]]:
+def installed(name: str) -> bool:
+    """Return whether the package that runs a format is here."""
+    return find_spec(NEEDS.get(name, "edgernn")) is not None
+
+
+def files(
+    model: LanguageModel, folder: Path, wanted: Collection[str]
+) -> Iterator[tuple[str, Session, Session]]:
     """Yield each file's name, its session of one row, and its session for streams."""
-    for precision in ("float32", "int8", "int4"):
-        one = opened(OnnxExporter(), model, folder / f"{precision}.onnx", precision)
-        yield f"onnx {precision}", one, one
-    for precision in ("float32", "int8", "w8a8"):
-        single = opened(CExporter(), model, folder / f"c-{precision}", precision)
-        shared = opened(CExporter(streams=SHARED), model, folder / f"c8-{precision}", precision)
-        yield f"c {precision}, {SHARED} rows", single, shared
-    if importlib.util.find_spec("openvino"):
-        from edgernn.export.to_openvino.exporter import OpenVinoExporter
-
-        for precision in ("float32", "int8"):
-            one = opened(OpenVinoExporter(), model, folder / f"ov-{precision}", precision)
-            yield f"openvino {precision}", one, one
+    for name, exporter, suffix, precisions, shared in FORMATS:
+        if name not in wanted or not installed(name):
+            continue
+        kind = formats.resolve(f"edgernn.export.{exporter}", needed_for=name, extra=None)
+        for precision in precisions:
+            single = opened(kind(), model, folder / f"{name}-{precision}{suffix}", precision)
+            if not shared:
+                yield f"{name} {precision}", single, single
+            for rows in shared:
+                path = folder / f"{name}{rows}-{precision}{suffix}"
+                many = opened(kind(streams=rows), model, path, precision)
+                yield f"{name} {precision}, {rows} rows", single, many
 
 
 def opened(exporter: Exporter, model: LanguageModel, path: Path, precision: str) -> Session:

@@ -32,7 +32,6 @@ from edgernn.export.companions import tokenizer_entry, write_companions, write_t
 from edgernn.export.held_out import fitting_rows
 from edgernn.export.libraries import built, targets_of
 from edgernn.export.source import ReducedOptions, Source, Tell
-from edgernn.formats.c import C
 from edgernn.models import checkpoint
 from edgernn.models.checkpoint import Checkpoint
 from edgernn.models.weights import not_finite
@@ -124,16 +123,24 @@ def export_bundle(
 
 
 def _refuse_streams(streams: int, chosen: Chosen, contract: Contract) -> None:
-    """Raise UsageError for several streams where a format is chosen that takes any number, or
-    where the network has no rows.
+    """Raise UsageError for several streams where a format is chosen that takes any number, one
+    alone, or fewer; or where the network has no rows.
     """
-    others = sorted({row.name for row, _ in chosen} - {C.name})
-    if streams > 1 and others:
+    if streams == 1:
+        return
+    most = {row.name: row.most_streams for row, _ in chosen}
+    if others := sorted(name for name in most if most[name] == 1):
+        several = sorted(row.name for row in formats.FORMATS.values() if row.most_streams > 1)
         raise UsageError(
-            f"--streams is of c, and {', '.join(others)} is written too; write c alone with "
-            "--to c, or leave --streams out"
+            f"--streams is of {', '.join(several)}, and {', '.join(others)} is written too; leave "
+            "it out of --to, or leave --streams out"
         )
-    if streams > 1 and not any(BATCH in state.axes for state in contract.step.states):
+    if fewer := [name for name in most if streams > most[name]]:
+        raise UsageError(
+            f"--streams is {streams}, expected 1 to {most[fewer[0]]} of {fewer[0]}: more "
+            "sequences in a call gain nothing"
+        )
+    if not any(BATCH in state.axes for state in contract.step.states):
         raise UsageError(
             f"--streams is {streams}, and the network's states have no axis {BATCH}; leave "
             "--streams out"

@@ -19,7 +19,6 @@ from edgernn.sessions.base import Session
 from edgernn.sessions.model import Model, model_of
 
 Tell = Callable[[str], None]
-MOST_STREAMS = 8
 MOST_SIZE = 1 << 20  # of an axis that --axis fixes
 _FEWEST_CALIBRATION_TOKENS, _MOST_CALIBRATION_TOKENS = 64, 4096
 
@@ -34,12 +33,13 @@ class ReducedOptions:
         calibration: a text to calibrate on, instead of the end of the held-out sample.
         allow_float: keep a file whose weights were not all rounded as asked.
         prefix: what every name of generated C begins with; None takes the format's own.
-        streams: how many sequences a file of c goes over in one call, 1 to ``MOST_STREAMS``.
+        streams: how many sequences a file goes over in one call, of formats whose files take a
+            fixed number of them.
         operators: which operators the files of onnx have, and in which versions.
         axes: axis that the contract leaves open → the size that files of fixed sizes take.
 
     Raises:
-        UsageError: another number of streams.
+        UsageError: ``streams`` is less than 1; the most is each format's own.
     """
 
     block_size: int | None = None
@@ -52,11 +52,8 @@ class ReducedOptions:
     axes: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.streams <= MOST_STREAMS:
-            raise UsageError(
-                f"--streams is {self.streams}, expected 1 to {MOST_STREAMS}, as more sequences in "
-                "a call gain nothing"
-            )
+        if self.streams < 1:
+            raise UsageError(f"--streams is {self.streams}, expected 1 or more")
 
 
 def sizes_of(text: str | None) -> dict[str, int]:

@@ -91,7 +91,11 @@ def export(
         bool, _reduced("--allow-float", help="Let weights stay float that cannot be rounded.")
     ] = False,
     streams: Annotated[
-        int, typer.Option(metavar="N", help="Sequences that c steps in one call, 1 to 8.")
+        int,
+        typer.Option(
+            metavar="N",
+            help="Sequences that c (1 to 8), litert and executorch (1 to 64) step in one call.",
+        ),
     ] = 1,
     axis: Annotated[
         str | None,

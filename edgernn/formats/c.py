@@ -116,6 +116,7 @@ C = Format(
     by_default=False,
     kinds=("c-folder",),
     fixed_sizes=True,
+    most_streams=8,  # more gain nothing
     prefixed=True,
     trusted="edgernn.sessions.compiled:TrustedSession",
     own_graph="edgernn.sessions.c_graph:open_graph",

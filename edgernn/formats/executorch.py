@@ -39,6 +39,7 @@ EXECUTORCH = Format(
     by_default=False,
     kinds=("executorch",),
     fixed_sizes=True,
+    most_streams=64,
     lacking="edgernn.sessions.executorch:lacking",
     structure="edgernn.parity.structure.executorch:ExecuTorchStructure",
 )

@@ -48,6 +48,7 @@ LITERT = Format(
     others={"tflite-micro": "edgernn.sessions.litert.micro:TfliteMicroSession"},
     structure="edgernn.parity.structure.litert:LiteRTStructure",
     fixed_sizes=True,
+    most_streams=64,
     environment="litert",
 )
 ROWS = (LITERT,)

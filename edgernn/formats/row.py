@@ -45,6 +45,8 @@ class Format:
         kinds: what ``storage.identify`` takes its files for, by key.
         keeps_state: whether the runtime keeps the state itself, under the contract's names.
         fixed_sizes: whether its files take no axis whose size ``encode`` chooses.
+        most_streams: how many rows a file may take at each call; 1 where it takes one row alone,
+            or any number.
         prefixed: whether its files are source text, whose names begin with a prefix.
         structure: what reads the structure of the file, a ``parity.structure.StructureReader``; or
             None.
@@ -86,6 +88,7 @@ class Format:
     kinds: tuple[str, ...] = ("unknown",)
     keeps_state: bool = False
     fixed_sizes: bool = False
+    most_streams: int = 1
     prefixed: bool = False
     structure: str | None = None
     interpreter: str | None = None

@@ -56,7 +56,7 @@ class Streams:
     Not for several threads at once: whoever gathers is the one that steps.
 
     Args:
-        session: of a step file. Where the file takes a fixed number of rows, as C exported with
+        session: of a step file. Where the file takes a fixed number of rows, as one exported with
             ``--streams`` does, so many streams share a call; else up to ``rows`` of them.
         rows: most rows of a call, at least 1.
 

@@ -46,7 +46,8 @@ class ExecuTorchExporter(Exporter):
     def narrowing(self, graph_spec: GraphSpec, precision: str) -> Narrowing:
         """One row and one step."""
         used = {a for tensor in (*graph_spec.inputs, *graph_spec.outputs) for a in tensor.axes}
-        return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used})
+        sizes = {BATCH: self.streams, TIME: 1}
+        return Narrowing(axes={axis: size for axis, size in sizes.items() if axis in used})
 
     def versions(self) -> str:
         """See ``Exporter.versions``."""

@@ -56,7 +56,10 @@ class LiteRTExporter(Exporter):
         tensors = (*graph_spec.inputs, *graph_spec.outputs)
         used = {axis for tensor in tensors for axis in tensor.axes}
         dtypes = {t.name: _dtype(t) for t in tensors if _dtype(t) != t.dtype}
-        return Narrowing(axes={axis: 1 for axis in (BATCH, TIME) if axis in used}, dtypes=dtypes)
+        sizes = {BATCH: self.streams, TIME: 1}
+        return Narrowing(
+            axes={axis: size for axis, size in sizes.items() if axis in used}, dtypes=dtypes
+        )
 
     def versions(self) -> str:
         """See ``Exporter.versions``."""

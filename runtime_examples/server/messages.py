@@ -46,7 +46,7 @@ def read(binary: bytes | None, text: str | None) -> Message:
         try:
             arrays = load(binary)
             size = int.from_bytes(binary[:8], "little")
-            metadata = json.loads(binary[8 : 8 + size]).get("__metadata__", {})
+            metadata = json.loads(binary[8 : 8 + size]).get("__metadata__") or {}
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"the message is no safetensors file ({one_line(str(error))})"

@@ -185,6 +185,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "bytes": (b"nonsense", r"^the message is no safetensors file \("),
     "what": (save({}, {"do": "dance"}), r"^do is 'dance', expected one of step, begin, restore$"),
     "missing": (save({}), r"^input 'tokens' is missing; it is int64 \[batch, time\]$"),
+    "null": (b"\x15" + bytes(7) + b'{"__metadata__":null}', r"^input 'tokens' is missing; "),
     "rows": (save({"tokens": np.zeros((2, 1), np.int64)}), r"^tokens has batch = 2 "),
     "dtype": (save({"tokens": np.zeros((1, 1), np.int32)}), r"^tokens is int32, expected int64 "),
     "id": (save({"tokens": np.array([[999]])}), r"^tokens has the value 999, expected 0 to "),

@@ -76,17 +76,18 @@ def test_another_number_of_rows_is_one_clear_error(
         session.step({"tokens": np.zeros((1, 1), np.int64)}, session.initial_state(1))
 
 
-@pytest.mark.parametrize("streams", [0, 9])
-def test_other_numbers_of_streams_are_refused(streams: int) -> None:
-    with pytest.raises(UsageError, match=rf"^--streams is {streams}, expected 1 to 8"):
-        ReducedOptions(streams=streams)
-
-
-def test_streams_are_of_c_alone(checkpoint_folder: Path, tmp_path: Path) -> None:
+def test_other_numbers_of_streams_are_refused(checkpoint_folder: Path, tmp_path: Path) -> None:
     from edgernn.export.pack import export_bundle
 
-    options = ReducedOptions(streams=2)
-    with pytest.raises(UsageError, match=r"^--streams is of c, and onnx is written too"):
+    with pytest.raises(UsageError, match=r"^--streams is 0, expected 1 or more$"):
+        ReducedOptions(streams=0)
+    options = ReducedOptions(streams=9)
+    with pytest.raises(UsageError, match=r"^--streams is 9, expected 1 to 8 of c: more "):
+        export_bundle(checkpoint_folder, tmp_path / "net", to=["c"], options=options)
+    told = (
+        r"^--streams is of c, executorch, litert, and onnx is written too; leave it out of --to, "
+    )
+    with pytest.raises(UsageError, match=told):
         export_bundle(checkpoint_folder, tmp_path / "net", to=["c", "onnx"], options=options)
 
 
