@@ -95,6 +95,8 @@ def main() -> int:
         kind, flag = type(field.default), f"--{field.name.replace('_', '-')}"
         parser.add_argument(flag, type=kind, default=field.default)
     said = parser.parse_args()
+    if not 0 <= said.port < 1 << 16:
+        parser.error(f"--port is {said.port}, expected 0 to 65535")
     limits = Limits(
         **{field.name: getattr(said, field.name) for field in dataclasses.fields(Limits)}
     )

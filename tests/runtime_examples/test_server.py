@@ -333,3 +333,9 @@ def test_a_missing_bundle_is_told_in_a_line(tmp_path: Path) -> None:
         command, cwd=SERVER, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    done = subprocess.run(
+        [*command, "--port", "99999"], cwd=SERVER, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.endswith("--port is 99999, expected 0 to 65535\n")
