@@ -142,7 +142,7 @@ def test_names_states_and_copies(program: list[object], tmp_path: Path) -> None:
         "c [-1.0, -2.0], h [10.0, 15.5], logits [10.0, -2.0, 0.0]",
     ]
     assert made[3:] == [
-        "tokens is 3, expected 0..2; give what the contract says",
+        "an id of tokens is 3, expected 0 to 2; use the bundle's tokenizer",
         "tokens is int64 [2, 1], expected int64 [1, 1]; a file takes one row and one step",
         "closed",
     ]

@@ -229,3 +229,16 @@ def test_threads_share_a_model_until_it_is_closed(
     done = Command((), settings, server=kotlin).run("--threads", 8, *words)
     assert (done.returncode, done.stdout) == (2, "1 8\n"), done.stderr
     assert done.stderr == "the model is closed, expected one that is open; load it again\n"
+
+
+def test_what_no_step_takes_is_told(jvm: Command, text: Path) -> None:
+    """onnxruntime alone would take -1 for the last id."""
+    size = Bundle.open(text).manifest.contract.sizes["vocab"]
+    for token in (-1, size):
+        ids, lacking, other = jvm.good("--refused", token, text).splitlines()
+        assert (
+            ids
+            == f"an id of tokens is {token}, expected 0 to {size - 1}; use the bundle's tokenizer"
+        )
+        assert lacking == "a state has no h; give what begin or step gave"
+        assert "expected states of one model" in other

@@ -107,7 +107,9 @@ class Model private constructor(
      * another place; neither is changed. A state without rows stays as it is.
      */
     fun setRow(state: State, row: Int, other: State, otherRow: Int = 0): State = contract.graph("step").states.associate {
-        val (own, from) = state.getValue(it.name) to other.getValue(it.name)
+        val (own, from) = listOf(state, other).map { given ->
+            given[it.name] ?: throw BundleError("a state has no ${it.name}; give what begin or step gave")
+        }
         it.name to if (BATCH in it.axes) own.withPlace(it.axes.indexOf(BATCH), row, from, otherRow) else own
     }
 
@@ -137,7 +139,16 @@ class Model private constructor(
         if (tensor.shape != expected || tensor.dtype != spec.dtype) throw BundleError(
             "${spec.name} is ${tensor.dtype} ${tensor.shape}, expected ${spec.dtype} $expected; give what the contract says",
         )
+        requireIds(spec, tensor)
         sizes
+    }
+
+    /** Refuses ids outside the axis that bounds them: a runtime may count negative ones from the end. */
+    private fun requireIds(spec: TensorSpec, tensor: Tensor) {
+        val most = contract.sizes[spec.below ?: return] ?: return
+        if (tensor.dtype.startsWith("float")) return
+        val id = tensor.numbers.firstOrNull { it < 0 || it >= most } ?: return
+        throw BundleError("an id of ${spec.name} is ${id.toLong()}, expected 0 to ${most - 1}; use the bundle's tokenizer")
     }
 
     companion object {

@@ -53,6 +53,10 @@ sealed class Tensor(val shape: List<Long>, val dtype: String, val size: Int) {
 
     /** A copy with place [otherAt] of another tensor along [axis] in place of [at]; else both are alike. */
     fun withPlace(axis: Int, at: Int, other: Tensor, otherAt: Int): Tensor {
+        val alike = shape.size == other.shape.size && shape.indices.all { it == axis || shape[it] == other.shape[it] }
+        if (!alike || dtype != other.dtype) throw BundleError(
+            "a row of ${other.dtype} ${other.shape} is to become one of $dtype $shape, expected states of one model; give those",
+        )
         val (count, others) = shape[axis].toInt() to other.shape[axis].toInt()
         if (at !in 0 until count || otherAt !in 0 until others) throw BundleError(
             "row $otherAt of $others is to become row $at of $count, expected rows that there are; they count from 0",

@@ -9,7 +9,7 @@ import java.io.ByteArrayOutputStream
 import java.io.File
 import java.io.PrintStream
 
-private val PARTS = setOf("--tokens", "--fuzz", "--sample", "--uniform", "--reuse", "--threads", "--picture")
+private val PARTS = setOf("--tokens", "--fuzz", "--sample", "--uniform", "--reuse", "--threads", "--picture", "--refused")
 
 /**
  * The command line, and parts of what it is made of, for tests: for each line `{"arguments": […], "environment": {…}}` prints
@@ -17,7 +17,7 @@ private val PARTS = setOf("--tokens", "--fuzz", "--sample", "--uniform", "--reus
  *
  *     BUNDLE …                          as Main.kt has it
  *     BUNDLE ROWS STEPS CHANGE          the example as a library, see Parts.kt
- *     BUNDLE --tokens FILE | --fuzz FILE | --reuse STEPS | --threads COUNT | --picture FILE
+ *     BUNDLE --tokens FILE | --fuzz FILE | --reuse STEPS | --threads COUNT | --picture FILE | --refused ID
  *     --sample FILE | --uniform FILE
  *
  * EDGERNN_RUNTIME is `replay`: the recorded outputs; `android`: the app's runtime; or `jni:LIBRARY`: a bundle's C by JNI.
@@ -47,6 +47,7 @@ private fun run(arguments: List<String>, environment: Map<String, String>): Int 
         given["--fuzz"]?.let { return fuzz(packed.folder, File(it)) }
         given["--picture"]?.let { return picture(packed.folder, File(it)) }
         given["--threads"]?.let { return threads(Model.load(packed.folder, runtime(given, environment)), it.toInt()) }
+        given["--refused"]?.let { return refused(Model.load(packed.folder, runtime(given, environment)), it.toLong()) }
         given["--reuse"]?.let { return reuse(Model.load(packed.folder, runtime(given, environment)), it.toInt()) }
         val (rows, steps, change) = given.rest.drop(1).map { it.toInt() }
         Model.load(packed.folder, runtime(given, environment)).use { library(it, rows, steps, change) }

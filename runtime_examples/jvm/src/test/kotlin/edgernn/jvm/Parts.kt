@@ -3,6 +3,7 @@ package edgernn.jvm
 import edgernn.Bundle
 import edgernn.BundleError
 import edgernn.Bytes
+import edgernn.Floats
 import edgernn.Golden
 import edgernn.Json
 import edgernn.Model
@@ -13,6 +14,7 @@ import edgernn.Tokenizer
 import edgernn.replayVectors
 import edgernn.generate
 import edgernn.sample
+import edgernn.tokenRow
 import edgernn.uniformAt
 import java.io.File
 import java.util.concurrent.ConcurrentLinkedQueue
@@ -123,6 +125,25 @@ fun threads(model: Model, count: Int): Int {
     model.close()
     model.close() // which is no error
     model.generate("the ", options).first()
+    return 0
+}
+
+/** Prints how each is refused: an [id], a state that lacks a tensor, and a row of another network's state. */
+fun refused(model: Model, id: Long): Int {
+    val (contexts, state) = model.begin()
+    val (name, own) = state.entries.first()
+    val other = state + (name to Floats(own.shape.map { it + 1 }, FloatArray(own.shape.fold(1) { all, size -> all * (size + 1).toInt() })))
+    listOf(
+        { model.step(contexts + (model.bundle.contract.tokenInput.name to tokenRow(listOf(id))), state) },
+        { model.setRow(state - name, 0, state) },
+        { model.setRow(state, 0, other) },
+    ).forEach { call ->
+        try {
+            println(call())
+        } catch (error: BundleError) {
+            println(error.message)
+        }
+    }
     return 0
 }
 
