@@ -23,6 +23,7 @@ from edgernn.bundle.records import Artifact
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Feed
 from edgernn.families.table import family_of
+from edgernn.formats.chosen import chosen
 from edgernn.sessions.base import checked_threads
 from edgernn.sessions.model import with_encoder
 from edgernn.sessions.opening import open_artifact
@@ -50,7 +51,7 @@ def bench_bundle(
 
     Args:
         source: an opened bundle, or the path of one.
-        to: formats or families; default all.
+        to: formats, families or paths of artifacts; default all.
         threads: of each runtime; None leaves them to it.
         steps: timed steps of each artifact, 10 or more; pictures of an encode artifact are a fifth
             as many.
@@ -71,7 +72,7 @@ def bench_bundle(
             "ones among them"
         )
     bundle = Bundle.open(source, trust=trust)
-    wanted = _wanted(bundle, to)
+    wanted = chosen(bundle, to)
     feed = feed_for(bundle)
     courses, left_out = _courses(bundle, wanted, feed, threads=threads, tell=tell)
     reads = _run_rounds(courses, steps=steps, tell=tell)
@@ -90,24 +91,6 @@ def bench_bundle(
         artifacts=tuple(_summary(course, courses, reads) for course in courses),
         left_out=tuple(left_out),
     )
-
-
-def _wanted(bundle: Bundle, to: Iterable[str] | str | None) -> list[Artifact]:
-    """Return the artifacts of the formats in ``to``; of all formats, known or not, where it is
-    None.
-    """
-    known = {row.name for row in formats.select(to)}
-    wanted = [
-        artifact for artifact in bundle.manifest.artifacts if to is None or artifact.format in known
-    ]
-    if not wanted:
-        present = (
-            ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
-        )
-        raise UsageError(
-            f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}"
-        )
-    return wanted
 
 
 def _courses(

@@ -27,7 +27,7 @@ def bench(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
     to: Annotated[
         str | None,
-        typer.Option(help="Formats to measure; default all.", **completing(format_names)),
+        typer.Option(help="Formats or files to measure; default all.", **completing(format_names)),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads of each runtime; default its own choice.")

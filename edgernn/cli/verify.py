@@ -24,7 +24,8 @@ _LONG_STEPS = 1000
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .edgernn file.")],
     to: Annotated[
-        str | None, typer.Option(help="Formats to verify; default all.", **completing(format_names))
+        str | None,
+        typer.Option(help="Formats or files to verify; default all.", **completing(format_names)),
     ] = None,
     steps: Annotated[
         int, typer.Option(help="Steps of a rollout, tokens of the greedy text.")

@@ -24,6 +24,7 @@ from edgernn.errors import ContractError, EdgernnWarning, UnavailableError, Usag
 from edgernn.families.base import Family
 from edgernn.families.samples import sample_of
 from edgernn.families.table import family_of
+from edgernn.formats.chosen import chosen
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.reference import (
     format_of_reference,
@@ -224,21 +225,7 @@ def subjects(
     if seed is not None and seed < 0:
         raise UsageError(f"seed is {seed}, expected 0 or more")
     seed = unforeseen_seed() if seed is None else seed
-    known = {row.name for row in formats.select(to)}
-    wanted = [
-        a
-        for a in bundle.manifest.artifacts
-        if a.format in known or (to is None and a.format not in formats.FORMATS)
-    ]
-    if runs is not None:
-        wanted = [a for a in wanted if a.format == runs.name and a.graph not in DECODERS]
-    if not wanted:
-        present = (
-            ", ".join(sorted({artifact.format for artifact in bundle.manifest.artifacts})) or "none"
-        )
-        raise UsageError(
-            f"{bundle.source} has no artifact in {', '.join(sorted(known))}; it has: {present}"
-        )
+    wanted = chosen(bundle, to, only=runs)
     judge, words = _reference(bundle, reference)
     found = [Subject(bundle, a, judge, steps, seed, reference, kind) for a in wanted]
     return found, words

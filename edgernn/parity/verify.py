@@ -45,7 +45,7 @@ def verify_bundle(
 
     Args:
         source: an opened bundle, or the path of one.
-        to: formats or families; default all.
+        to: formats, families or paths of artifacts; default all.
         steps: length of a run in single steps, and of the greedy text.
         seed: of the rows and call lengths that are drawn, 0 or more; None draws a seed, which the
             report names.
