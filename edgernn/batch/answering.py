@@ -10,19 +10,23 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
+
+import numpy as np
 
 from edgernn.batch.generating import Generating
 from edgernn.batch.places import Place, reading
 from edgernn.bundle import Bundle
+from edgernn.data.columns import TEXT_NAMES
+from edgernn.data.text.tokenizer import OnUnknown
 from edgernn.errors import DataError, EdgernnError, UsageError
+from edgernn.wording import expected_one_of, whole
 from edgernn.writing.captions import CaptionWriter
-from edgernn.writing.classification import Classifier
+from edgernn.writing.classification import Classifier, Read
 from edgernn.writing.command import refuse_other, writing_family
 from edgernn.writing.looks import Looker
 from edgernn.writing.translations import TranslationWriter
 
-TEXTS = ("text", "sentence", "review", "source", "prompt")
 FILES = ("file", "picture", "image", "path")
 THREADS = 1  # of a worker: there is one for each processor
 Options = Mapping[str, Any]
@@ -34,11 +38,13 @@ class Answering(ABC):
 
     Attributes:
         usual: names under which the column that it reads is looked for.
+        files: whether that column holds paths.
         made: the columns that it makes → their Arrow types.
         options: what it takes → default.
     """
 
     usual: ClassVar[tuple[str, ...]]
+    files: ClassVar[bool] = False
     made: ClassVar[dict[str, str]]
     options: ClassVar[Options] = {}
 
@@ -59,10 +65,12 @@ class Answering(ABC):
 class Classifying(Answering):
     """``classify``: texts."""
 
-    usual = TEXTS
+    usual = TEXT_NAMES
     made: ClassVar[dict[str, str]] = {"label": "string", "probability": "double"}
+    options: ClassVar[Options] = {"on_unknown": "error"}
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
+        self._unknown = on_unknown_of(options)
         self._classifier = Classifier(bundle, artifact=artifact, threads=THREADS)
         if not self._classifier.textual:
             raise UsageError(
@@ -72,7 +80,7 @@ class Classifying(Answering):
 
     def answer(self, values: Sequence[Any], first: int) -> Iterator[Answer]:
         """See ``Answering.answer``: those that can be read run together."""
-        read = [_tried(lambda value=value: self._classifier.read(_text(value))) for value in values]
+        read = [_tried(lambda value=value: self._read(_text(value))) for value in values]
         sequences = [each.ids for each in read if not isinstance(each, EdgernnError)]
         found = self._classifier.classify(sequences)
         for each in read:
@@ -82,11 +90,14 @@ class Classifying(Answering):
                 said = next(found)
                 yield {"label": said.label, "probability": said.probability}
 
+    def _read(self, text: str) -> Read:
+        return self._classifier.read(text, on_unknown=self._unknown)
+
 
 class Looking(Answering):
     """``classify`` of a model that looks at pictures."""
 
-    usual = FILES
+    usual, files = FILES, True
     made = Classifying.made
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
@@ -106,19 +117,20 @@ class Looking(Answering):
 class Translating(Answering):
     """``translate``."""
 
-    usual = TEXTS
+    usual = ("source", *TEXT_NAMES)
     made: ClassVar[dict[str, str]] = {
         "translation": "string",
         "score": "double",
         "finished": "bool",
     }
-    options: ClassVar[Options] = {"beam": 1}
+    options: ClassVar[Options] = {"beam": 1, "on_unknown": "error"}
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
         self._writer, self._beam = (
             TranslationWriter(bundle, artifact=artifact, threads=THREADS),
-            options["beam"],
+            whole(options["beam"], "beam"),
         )
+        self._unknown = on_unknown_of(options)
 
     def answer(self, values: Sequence[Any], first: int) -> Iterator[Answer]:
         """See ``Answering.answer``."""
@@ -126,21 +138,22 @@ class Translating(Answering):
             yield _tried(lambda value=value: self._write(_text(value)))
 
     def _write(self, text: str) -> Answer:
-        record = self._writer.write(text, beam=self._beam).to_record()
+        made = self._writer.write(text, beam=self._beam, on_unknown=self._unknown)
+        record = made.to_record()
         return {name: record[name] for name in self.made}
 
 
 class Captioning(Answering):
     """``caption``: pictures, or files of features of one."""
 
-    usual = FILES
+    usual, files = FILES, True
     made: ClassVar[dict[str, str]] = {"caption": "string", "score": "double", "finished": "bool"}
     options: ClassVar[Options] = {"beam": 3}
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
         self._writer, self._beam = (
             CaptionWriter(bundle, artifact=artifact, threads=THREADS),
-            options["beam"],
+            whole(options["beam"], "beam"),
         )
 
     def answer(self, values: Sequence[Any], first: int) -> Iterator[Answer]:
@@ -157,7 +170,7 @@ class Captioning(Answering):
 class Writing(Answering):
     """``generate``: texts after prompts, as many together as share a call."""
 
-    usual = TEXTS
+    usual = ("prompt", *TEXT_NAMES)
     made: ClassVar[dict[str, str]] = {"generated": "string", "tokens": "int64"}
     options: ClassVar[Options] = {
         "length": 200,
@@ -165,18 +178,22 @@ class Writing(Answering):
         "temperature": None,
         "top_k": None,
         "top_p": None,
+        "on_unknown": "error",
     }
 
     def __init__(self, bundle: Bundle, artifact: str | None, options: Options) -> None:
         refuse_other(bundle, "generate")
-        self._generating = Generating(bundle, artifact, **options)
+        self._unknown = on_unknown_of(options)
+        told = {name: value for name, value in options.items() if name != "on_unknown"}
+        self._generating = Generating(bundle, artifact, **told)
 
     def answer(self, values: Sequence[Any], first: int) -> Iterator[Answer]:
         """See ``Answering.answer``: row n writes with the seed and n."""
-        prompts = [
-            _tried(lambda value=value: self._generating.read(_text(value))) for value in values
-        ]
+        prompts = [_tried(lambda value=value: self._read(_text(value))) for value in values]
         yield from self._generating.write(prompts, first)
+
+    def _read(self, text: str) -> np.ndarray:
+        return self._generating.read(text, on_unknown=self._unknown)
 
 
 TABLE: dict[tuple[str, str], type[Answering]] = {  # command, and where it is not one alone: family
@@ -210,6 +227,16 @@ def options_of(answering: type[Answering], given: Options) -> dict[str, Any]:
                 f"{flags or 'none of these'}; leave it out"
             )
     return {**answering.options, **told}
+
+
+def on_unknown_of(options: Options) -> OnUnknown:
+    """Return what is done with characters that a vocabulary lacks; raise UsageError for a word that
+    says nothing of it.
+    """
+    told: OnUnknown = options["on_unknown"]
+    if told not in get_args(OnUnknown):
+        raise UsageError(f"on-unknown is {told!r}, {expected_one_of(told, get_args(OnUnknown))}")
+    return told
 
 
 def _tried(call: Any) -> Any:

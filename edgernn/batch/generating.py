@@ -11,6 +11,7 @@ import numpy as np
 from edgernn.bundle import Bundle
 from edgernn.contract import TIME
 from edgernn.contract.random_numbers import SEEDS, checked_seed, uniform_numbers
+from edgernn.data.text.tokenizer import OnUnknown
 from edgernn.decoding.generate import prefill_width
 from edgernn.decoding.sampling import Sampler
 from edgernn.errors import EdgernnError
@@ -65,13 +66,14 @@ class Generating:
         self._suppress = sorted(self._defaults.suppress)
         self._stop = set(self._defaults.stop)
 
-    def read(self, prompt: str) -> np.ndarray:
-        """Return the ids of a prompt, the bundle's start tokens where it is empty.
+    def read(self, prompt: str, *, on_unknown: OnUnknown = "error") -> np.ndarray:
+        """Return the ids of a prompt, the bundle's start tokens where it is empty; see
+        ``Tokenizer.encode``.
 
         Raises:
             DataError: the vocabulary lacks a character.
         """
-        ids = self._tokenizer.encode(prompt)
+        ids = self._tokenizer.encode(prompt, on_unknown=on_unknown)
         return ids if len(ids) else np.array(self._defaults.start, np.int64)
 
     def write(
@@ -88,7 +90,13 @@ class Generating:
             else _Text(prompt, (self._seed + first + row) % SEEDS)
             for row, prompt in enumerate(prompts)
         ]
-        self._write_all([text for text in texts if isinstance(text, _Text)])
+        pending = [text for text in texts if isinstance(text, _Text)]
+        try:
+            self._write_all(pending)
+        finally:  # a call that fails leaves no stream behind
+            for stream in [each.stream for each in pending]:
+                if stream is not None and stream.joined:
+                    self._streams.leave(stream)
         for text in texts:
             if isinstance(text, _Text):
                 written = self._tokenizer.decode(text.tokens)

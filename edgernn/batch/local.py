@@ -9,18 +9,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
-from edgernn.batch.part import Done
+from edgernn.batch.part import Done, Failed
 from edgernn.batch.plan import Part
 from edgernn.batch.worker import Job, Worker
+from edgernn.errors import DataError
 
+_DIED = "a worker died at them each time; take out what is wrong, or give the machine more memory"
 DEATHS = 2  # of workers that had a part, after which it runs with no other beside it
 _kept: list[Worker] = []  # of this process
 
 
 def run_local(
     job: Job, parts: Sequence[Part], workers: int, *, worker: type[Worker] = Worker
-) -> Iterator[Done | Part]:
-    """Yield each part that is written; and, as it is, one at which a worker dies each time.
+) -> Iterator[Done | Failed]:
+    """Yield each part that is written, and each that cannot be: its rows cannot be read, or a
+    worker dies at them each time.
 
     A worker that dies ends those beside it. What they had was not written, so it runs again; a part
     that was there too often runs alone at the end, where it is told who is to blame.
@@ -32,7 +35,7 @@ def run_local(
         queue, at_once = (deque([suspects.popleft()]), 1) if alone else (waiting, workers)
         lost = yield from _until_a_death(partial(worker, job), queue, at_once)
         if alone:
-            yield from lost
+            yield from (Failed(part, _DIED) for part in lost)
             continue
         for part in lost:
             deaths[part] += 1
@@ -41,7 +44,7 @@ def run_local(
 
 def _until_a_death(
     made: Callable[[], Worker], waiting: deque[Part], workers: int
-) -> Generator[Done, None, list[Part]]:  # the parts that ran when a worker died
+) -> Generator[Done | Failed, None, list[Part]]:  # the parts that ran when a worker died
     running: dict[Future[Done], Part] = {}
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(made,))
@@ -51,9 +54,12 @@ def _until_a_death(
                 running[pool.submit(_run, waiting[0])] = waiting[0]
                 waiting.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                done = future.result()
+                try:
+                    ended: Done | Failed = future.result()
+                except DataError as error:
+                    ended = Failed(running[future], str(error))
                 del running[future]
-                yield done
+                yield ended
     except BrokenProcessPool:
         return list(running.values())
     finally:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from edgernn.batch.answering import Answering
-from edgernn.batch.places import Place, package, reading
-from edgernn.batch.plan import FILE, Part, Plan
-from edgernn.batch.rows import Row, kind_of, types_of
+from edgernn.batch.answering import Answer, Answering
+from edgernn.batch.kinds import kind_of
+from edgernn.batch.places import Place, beside, package
+from edgernn.batch.plan import Part, Plan
+from edgernn.batch.rows import Taken, Value
 from edgernn.errors import DataError, EdgernnError
 
 SOURCE, ROW, ERROR = "source", "row", "error"  # where a row came from, and what was wrong with it
@@ -26,9 +28,12 @@ class Done:
     refused: int
 
 
-def kept_as(name: str, answering: type[Answering]) -> str:
-    """Return what a kept column is called in the output."""
-    return f"{INPUT}{name}" if name in {*answering.made, SOURCE, ROW, ERROR} else name
+@dataclass(frozen=True)
+class Failed:
+    """A part that could not be written, and why; no other one is the worse for it."""
+
+    part: Part
+    problem: str
 
 
 def run_part(plan: Plan, part: Part, answering: Answering, out: Place) -> Done:
@@ -38,20 +43,13 @@ def run_part(plan: Plan, part: Part, answering: Answering, out: Place) -> Done:
         DataError: the file of its rows cannot be read any more.
         StorageError: its own cannot be written.
     """
-    rows = list(_rows(part))
-    good = [at for at, row in enumerate(rows) if not row.problem]
-    values = [rows[at].columns.get(plan.column) for at in good]
-    answers: dict[int, dict[str, Any] | EdgernnError] = {}
-    for run, start in _runs(good):
-        found = answering.answer([values[at] for at in run], part.first + start)
-        answers.update(zip((good[at] for at in run), found, strict=True))
-    records, refused = [], 0
-    for at, row in enumerate(rows):
-        answer = answers.get(at, DataError(row.problem))
-        refused += isinstance(answer, EdgernnError)
-        records.append(_record(plan, part, at, row, answer, type(answering)))
-    out.inside(part.name).write(_parquet(records, plan, part, type(answering)))
-    return Done(part.number, len(records), refused)
+    taken = _taken(plan, part)
+    values = taken.values
+    if answering.files and part.source:
+        values = [beside(v, part.source) if isinstance(v, str) else v for v in values]
+    answers = _answers(answering, values, part.first)
+    out.inside(part.name).write(_parquet(plan, part, taken.kept, answers, type(answering)))
+    return Done(part.number, part.count, sum(isinstance(each, EdgernnError) for each in answers))
 
 
 def find_done(part: Part, out: Place) -> Done | None:
@@ -60,7 +58,7 @@ def find_done(part: Part, out: Place) -> Done | None:
     """
     place, parquet = out.inside(part.name), package("pyarrow.parquet")
     try:
-        with place.filesystem.open(place.path, "rb") as file:
+        with place.opened() as file:
             table = parquet.read_table(file, columns=[ERROR])
     except (OSError, ValueError):  # Arrow's own errors are of these kinds
         return None
@@ -69,63 +67,73 @@ def find_done(part: Part, out: Place) -> Done | None:
     return Done(part.number, part.count, part.count - table[ERROR].null_count)
 
 
-def _rows(part: Part) -> Iterator[Row]:
-    """Yield exactly the rows that the part was planned with."""
+def kept_names(keep: Sequence[str], answering: type[Answering]) -> list[str]:
+    """Return what kept columns are called in the output, each with a name of its own."""
+    reserved = {*answering.made, SOURCE, ROW, ERROR}
+    taken, names = {*reserved, *keep}, list[str]()
+    for name in keep:
+        called = name
+        while name in reserved and called in taken:
+            called = f"{INPUT}{called}"
+        taken.add(called)
+        names.append(called)
+    return names
+
+
+def _taken(plan: Plan, part: Part) -> Taken:
+    """Return exactly the rows that the part was planned with."""
     if part.files:
-        yield from (Row({FILE: url}) for url in part.files)
-        return
+        files = list(part.files)
+        return Taken(files, package("pyarrow").table(dict.fromkeys(plan.keep, files)))
     place = Place.of(part.source)
     kind = kind_of(place.path)
     assert kind is not None
-    with reading(place):
-        rows = list(kind.read(place, part.block, part.offset, part.count))
-    if len(rows) != part.count:
+    taken = kind.take(place, part.span, plan.column, plan.keep)
+    if (found := len(taken.values)) != part.count:
         raise DataError(
-            f"{part.source} has {len(rows)} rows where there were {part.count}; it changed: begin "
-            "anew with another --output"
+            f"{part.source} has {found} rows where there were {part.count}; it changed: begin anew "
+            "with another --output"
         )
-    yield from rows
+    return taken
 
 
-def _runs(good: list[int]) -> Iterator[tuple[range, int]]:
-    """Yield places in ``good`` of rows that follow each other, and the first row of each run."""
-    start = 0
-    for at in range(1, len(good) + 1):
-        if at == len(good) or good[at] != good[at - 1] + 1:
-            yield range(start, at), good[start]
-            start = at
+def _answers(answering: Answering, values: Sequence[Value], first: int) -> list[Answer]:
+    """Return an answer a row; what could not be read of one stays what is wrong with it."""
+    answers: list[Answer] = []
+    for unread, run in groupby(values, key=lambda value: isinstance(value, EdgernnError)):
+        rows = list(run)
+        answers += rows if unread else _answered(answering, rows, first + len(answers))
+    return answers
 
 
-def _record(
-    plan: Plan,
-    part: Part,
-    at: int,
-    row: Row,
-    answer: Mapping[str, Any] | EdgernnError,
-    answering: type[Answering],
-) -> dict[str, Any]:
-    wrong = isinstance(answer, EdgernnError)
-    return {
-        SOURCE: part.files[at] if part.files else part.source,
-        ROW: part.first + at,
-        **{kept_as(name, answering): row.columns.get(name) for name in plan.keep},
-        **(dict.fromkeys(answering.made) if isinstance(answer, EdgernnError) else answer),
-        ERROR: str(answer) if wrong else None,
-    }
+def _answered(answering: Answering, values: list[Value], first: int) -> list[Answer]:
+    """Answer rows together, and where that fails each alone: one of them is to blame."""
+    try:
+        return list(answering.answer(values, first))
+    except EdgernnError as error:
+        if len(values) == 1:
+            return [error]
+    return [_answered(answering, [value], first + at)[0] for at, value in enumerate(values)]
 
 
 def _parquet(
-    records: list[dict[str, Any]], plan: Plan, part: Part, answering: type[Answering]
+    plan: Plan, part: Part, kept: Any, answers: Sequence[Answer], answering: type[Answering]
 ) -> bytes:
-    """Return records as a Parquet file; of whatever rows, its columns have the same types."""
+    """Return a part as a Parquet file; of whatever rows, its columns have the same types."""
     arrow, parquet = package("pyarrow"), package("pyarrow.parquet")
-    types = {SOURCE: "string", ROW: "int64", **answering.made, ERROR: "string"}
-    made = {"string": arrow.string(), "int64": arrow.int64(), "double": arrow.float64()}
-    made["bool"] = arrow.bool_()
-    fields = [(name, made[kind]) for name, kind in types.items()]
-    kinds = {} if not part.source else types_of(Place.of(part.source))
-    kept = [(kept_as(name, answering), kinds.get(name, arrow.string())) for name in plan.keep]
-    schema = arrow.schema([*fields[:2], *kept, *fields[2:]])
+    types = {"string": arrow.string(), "int64": arrow.int64(), "double": arrow.float64()}
+    types["bool"] = arrow.bool_()
+    rows = range(part.first, part.first + part.count)
+    columns = {
+        SOURCE: arrow.array(part.files or [part.source] * part.count, types["string"]),
+        ROW: arrow.array(rows, types["int64"]),
+        **dict(zip(kept_names(plan.keep, answering), kept.columns, strict=True)),
+    }
+    for name, kind in answering.made.items():
+        found = [None if isinstance(each, EdgernnError) else each[name] for each in answers]
+        columns[name] = arrow.array(found, types[kind])
+    wrong = [str(each) if isinstance(each, EdgernnError) else None for each in answers]
+    columns[ERROR] = arrow.array(wrong, types["string"])
     sink = io.BytesIO()
-    parquet.write_table(arrow.Table.from_pylist(records, schema=schema), sink)
+    parquet.write_table(arrow.table(columns), sink)
     return sink.getvalue()

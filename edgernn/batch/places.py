@@ -39,8 +39,10 @@ class Place:
 
         Raises:
             UnavailableError: fsspec, or what it needs for such a URL, is not installed.
-            UsageError: no filesystem has such a protocol.
+            UsageError: it is empty, or no filesystem has such a protocol.
         """
+        if not url.strip():
+            raise UsageError(f"{url!r} is no path; expected that of a file or folder")
         core = package("fsspec.core")
         try:
             filesystem, path = core.url_to_fs(url if "://" in url else str(Path(url).absolute()))
@@ -64,6 +66,14 @@ class Place:
     def at(self, path: str) -> Place:
         """Return another path of this filesystem."""
         return Place(self.filesystem, path, self.filesystem.unstrip_protocol(path))
+
+    def holds(self, url: str) -> bool:
+        """Return whether a URL lies in this folder."""
+        return url.startswith(f"{self.at(self.path).url.rstrip('/')}/")
+
+    def opened(self) -> Any:
+        """Return the file, opened to be read."""
+        return self.filesystem.open(self.path, "rb")
 
     def mark(self) -> tuple[int, str]:
         """Return the size in bytes, and what changes when the content does."""
@@ -91,6 +101,13 @@ class Place:
         """Return a file's bytes; raises DataError."""
         with reading(self):
             return bytes(self.filesystem.cat_file(self.path))
+
+
+def beside(path: str, table: str) -> str:
+    """Return a path that stands in a table: from the table's folder, where it is relative."""
+    if not path or "://" in path or Path(path).is_absolute():
+        return path
+    return f"{table.rpartition('/')[0]}/{path}"
 
 
 @contextmanager

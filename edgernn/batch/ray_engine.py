@@ -14,20 +14,21 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
-from edgernn.batch.part import Done
+from edgernn.batch.part import Done, Failed
 from edgernn.batch.plan import Part
 from edgernn.batch.worker import Job, Worker
-from edgernn.errors import DataError, EdgernnError, UnavailableError, one_line
+from edgernn.errors import DataError, EdgernnError, StorageError, UnavailableError, one_line
 
 
-def run_on_ray(job: Job, parts: Sequence[Part], workers: int) -> Iterator[Done | Part]:
-    """Yield each part that is written.
+def run_on_ray(job: Job, parts: Sequence[Part], workers: int) -> Iterator[Done | Failed]:
+    """Yield each part that is written, and each whose rows cannot be read.
 
     Joins the cluster that ``RAY_ADDRESS`` names, or that runs on this machine; begins one of this
     machine alone where there is none. Input, output and this package must be there on every node.
 
     Raises:
-        DataError: the cluster gave up, or a worker said what was wrong.
+        DataError: the cluster gave up.
+        StorageError: a worker could not go on.
         UnavailableError: Ray is not installed, or no cluster answers.
     """
     ray = _started()
@@ -48,9 +49,12 @@ def run_on_ray(job: Job, parts: Sequence[Part], workers: int) -> Iterator[Done |
     )
     try:
         for row in made.iter_rows():
+            if row["fatal"]:
+                raise StorageError(row["problem"])
             if row["problem"]:
-                raise DataError(row["problem"])
-            yield Done(int(row["part"]), int(row["rows"]), int(row["refused"]))
+                yield Failed(parts[int(row["at"])], row["problem"])
+            else:
+                yield Done(int(row["number"]), int(row["rows"]), int(row["refused"]))
     except ray.exceptions.RayError as error:
         raise DataError(f"the Ray cluster gave up ({one_line(str(error))[:300]})") from error
 
@@ -63,18 +67,14 @@ class _Answers:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Run the part of a number."""
-        part, problem = self._parts[int(batch["number"][0])], ""
+        at = int(batch["number"][0])
+        part, problem, fatal = self._parts[at], "", False
         try:
             done = self._worker.run(part)
         except EdgernnError as error:  # a remedy of ours would be lost among Ray's own words
-            done, problem = Done(part.number, 0, 0), str(error)
-        told = asdict(done)
-        return {
-            "part": [told["number"]],
-            "rows": [told["rows"]],
-            "refused": [told["refused"]],
-            "problem": [problem],
-        }
+            done, problem, fatal = Done(part.number, 0, 0), str(error), type(error) is not DataError
+        told = {**asdict(done), "at": at, "problem": problem, "fatal": fatal}
+        return {name: [value] for name, value in told.items()}
 
 
 def _started() -> Any:

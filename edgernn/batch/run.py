@@ -12,30 +12,20 @@ from typing import Any, Protocol
 
 from edgernn.batch.answering import answering_of, options_of
 from edgernn.batch.local import run_local
-from edgernn.batch.part import Done, find_done
+from edgernn.batch.part import Done, Failed, find_done
 from edgernn.batch.places import Place
-from edgernn.batch.plan import (
-    FILE,
-    SUMMARY,
-    Part,
-    Plan,
-    agree,
-    column_of,
-    columns_of,
-    files_of,
-    parts_of,
-)
-from edgernn.batch.rows import types_of
+from edgernn.batch.plan import SUMMARY, Part, Plan, agree
+from edgernn.batch.sources import column_of, columns_of, files_of, kept_of, parts_of
 from edgernn.batch.worker import Job
 from edgernn.bundle import Bundle
-from edgernn.errors import DataError, UsageError
-from edgernn.wording import some, whole
+from edgernn.errors import DataError
+from edgernn.wording import whole
 
 
 class Engine(Protocol):
-    """Runs parts; yields each that is written, and each at which workers die, as it is."""
+    """Runs parts; yields each that is written, and each that cannot be."""
 
-    def __call__(self, job: Job, parts: Sequence[Part], workers: int) -> Iterator[Done | Part]:
+    def __call__(self, job: Job, parts: Sequence[Part], workers: int) -> Iterator[Done | Failed]:
         """Run parts."""
 
 
@@ -89,16 +79,12 @@ def plan_run(
     answering(bundle, artifact, taken)  # what it cannot do is told before anything is read
     files = files_of(source)
     columns = columns_of(files)
-    types = types_of(files[0])
-    if unknown := [name for name in keep or () if name not in columns]:
-        raise UsageError(f"{source} has no column {unknown[0]!r}; it has {some(columns)}")
-    usual = [name for name in columns if "binary" not in str(types.get(name, "")) and name != FILE]
     return Plan(
         hashlib.sha256(bundle.manifest.model_dump_json().encode()).hexdigest(),
         artifact,
         taken,
         column_of(columns, column, answering.usual, source),
-        tuple(usual if keep is None else keep),
+        kept_of(columns, keep, source),
         {place.url: place.mark() for place in files},
         parts_of(files, whole(rows, "rows")),
     )
@@ -127,8 +113,9 @@ def run_plan(
         What was made. Its rows are exactly those of the input.
 
     Raises:
-        DataError: a worker died at some rows each time; all others are written.
-        EdgernnError: what a part could not go on with; finished parts stay.
+        DataError: some rows could not be read, or a worker died at them each time; all others are
+            written.
+        EdgernnError: what no part could go on with; finished parts stay.
     """
     whole(workers, "workers")
     start, place = time.monotonic(), Place.of(out)
@@ -138,22 +125,19 @@ def run_plan(
     todo = [part for part in plan.parts if part.number not in there]
     finished, rows = list(found), sum(done.rows for done in found)
     progress(rows, plan.rows)
-    deadly: list[Part] = []
+    failed: list[Failed] = []
     if todo:
         job = Job(bundle, plan, out)
-        for ended in engine(job, todo, workers):
-            if isinstance(ended, Part):
-                deadly.append(ended)
+        for ended in engine(job, todo, min(workers, len(todo))):
+            if isinstance(ended, Failed):
+                failed.append(ended)
                 continue
             finished.append(ended)
             rows += ended.rows
             progress(rows, plan.rows)
-    if deadly:
-        part = deadly[0]
+    if failed:
         raise DataError(
-            f"a worker died each time at rows {part.first} to {part.first + part.count - 1} of "
-            f"{part.source or part.files[0]}; {rows} of {plan.rows} rows are written: take what is "
-            "wrong out and begin anew, or give the machine more memory and run this again"
+            f"{failed[0].part} are not written: {failed[0].problem}; {rows} of {plan.rows} rows are"
         )
     summary = Summary(
         rows,

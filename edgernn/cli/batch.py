@@ -50,6 +50,10 @@ def batch(
     temperature: Annotated[float | None, typer.Option(help="generate: see generate.")] = None,
     top_k: Annotated[int | None, typer.Option(help="generate: see generate.")] = None,
     top_p: Annotated[float | None, typer.Option(help="generate: see generate.")] = None,
+    on_unknown: Annotated[
+        str | None,
+        typer.Option(help="Characters that the vocabulary lacks: error (default) or skip."),
+    ] = None,
     artifact: Annotated[
         str | None, typer.Option(help="A step file or format in the bundle; default ONNX.")
     ] = None,
@@ -69,6 +73,7 @@ def batch(
         raise UsageError(f"--engine is {engine!r}, expected {' or '.join(ENGINES)}")
     options: dict[str, Any] = {"beam": beam, "length": length, "seed": seed}
     options |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    options["on_unknown"] = on_unknown
     chosen = {} if engine == "local" else {"engine": _ray()}
     with Bundle.open(bundle) as opened:
         plan = plan_run(

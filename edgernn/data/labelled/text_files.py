@@ -16,14 +16,12 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edgernn.data.columns import TEXT_NAMES, delimiter_of, distinct, named_column
 from edgernn.data.labelled.texts import LabelledText
 from edgernn.data.plain_text import PlainText
 from edgernn.errors import DataError, UsageError
-from edgernn.wording import some
 
-TEXT_NAMES = ("text", "sentence", "review", "content", "message", "utterance", "tweet", "comment")
 LABEL_NAMES = ("label", "class", "category", "sentiment", "target", "intent")
-_DELIMITERS = ",;\t"
 _LONGEST_LABEL = 200  # characters: what is longer is a text
 _Columns = tuple[str, "str | None"]
 
@@ -64,7 +62,7 @@ def _of_table(
     file: PlainText, text: str | None, label: str | None, labelled: bool
 ) -> Iterator[LabelledText]:
     header = next((line for _, line in file.lines()), "")
-    mark = "\t" if file.path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=header.count)
+    mark = delimiter_of(file.path.suffix.lower(), header)
     rows = csv.reader(io.StringIO(file.text, newline=""), delimiter=mark, strict=True)
     names: list[str] = []
     columns: _Columns = ("", None)
@@ -113,32 +111,14 @@ def _columns(
     """Return the names of the columns of text and label; of the label None where there is none and
     none is needed.
     """
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DataError(f"{file.path} has two columns {twice!r}; give each a name of its own")
-    chosen = _found(file, names, text, TEXT_NAMES, "--text-column")
+    distinct(names, file.path)
+    chosen = named_column(names, text, usual=TEXT_NAMES, where=file.path, option="--text-column")
     if not labelled and label is None:
         return chosen, next((n for n in names if n.lower() in LABEL_NAMES and n != chosen), None)
-    named = _found(file, names, label, LABEL_NAMES, "--label-column")
+    named = named_column(names, label, usual=LABEL_NAMES, where=file.path, option="--label-column")
     if named == chosen:
         raise UsageError(f"text and label are both the column {chosen!r}; give two")
     return chosen, named
-
-
-def _found(
-    file: PlainText, names: list[str], told: str | None, known: tuple[str, ...], option: str
-) -> str:
-    if told is not None:
-        if told not in names:
-            raise UsageError(f"{file.path} has no column {told!r} ({option}); it has {some(names)}")
-        return told
-    found = [name for name in names if name.lower() in known]
-    if len(found) != 1:
-        has = f"both {found[0]!r} and {found[1]!r}" if found else f"none of {', '.join(known)}"
-        raise DataError(
-            f"{file.path} has the columns {some(names)}, {has}; name the one that is meant with "
-            f"{option}"
-        )
-    return found[0]
 
 
 def _row(
