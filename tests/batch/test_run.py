@@ -11,29 +11,22 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("pyarrow")
+pytest.importorskip("fsspec")
+
+
 from edgernn.batch.local import run_local
 from edgernn.batch.part import Done, Failed
 from edgernn.batch.plan import PLAN, SUMMARY, Part, Plan
-from edgernn.batch.run import plan_run, run_plan
+from edgernn.batch.run import run_plan
 from edgernn.batch.worker import Job, Worker
-from edgernn.bundle import Bundle
 from edgernn.errors import DataError, UsageError
 from edgernn.writing.classification import Classifier
 
 from .conftest import TEXTS, WRONG
+from .runs import here, planned
 
 Rows = Callable[[Path], list[dict[str, Any]]]
-
-
-def planned(bundle: Path, source: Path | str, **options: Any) -> Plan:
-    with Bundle.open(bundle) as opened:
-        return plan_run(opened, str(source), **{"options": {}, "rows": 7, **options})
-
-
-def here(job: Job, parts: Sequence[Part], workers: int) -> Iterator[Done | Failed]:
-    """An engine without processes."""
-    worker = Worker(job)
-    yield from map(worker.run, parts)
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +172,11 @@ def test_an_input_that_changed_is_another_run(classifier: Path, tmp_path: Path) 
     ("content", "options", "line"),
     [
         ({"a.csv": "x,y\n"}, {}, r"^\S+ has the columns x, y, none of text, .*with --column$"),
-        ({"a.csv": "text,prompt\n"}, {}, r"both 'text' and 'prompt'; name one with --column$"),
-        ({"a.csv": "x,y\n"}, {"column": "z"}, r"has no column 'z'; it has x, y$"),
-        ({"a.csv": "text\n"}, {"keep": ["z"]}, r"has no column 'z'; it has text$"),
+        ({"a.csv": "text,review\n"}, {}, r"both 'text' and 'review'; name the one .* --column$"),
+        ({"a.csv": "x,y\n"}, {"column": "z"}, r"has no column 'z' \(--column\); it has x, y$"),
+        ({"a.csv": "text\n"}, {"keep": ["z"]}, r"has no column 'z' \(--keep\); it has text$"),
+        ({"a.csv": "text,text\n"}, {}, r"a.csv has two columns 'text'; give each a name of its"),
+        ({"a.csv": "text\n"}, {"options": {"on_unknown": "x"}}, r"^on-unknown is 'x', expected"),
         ({"a.csv": "text\n"}, {"options": {"beam": 2}}, r"^--beam is not of this model"),
         ({"a.csv": "text\n"}, {"artifact": "none.onnx"}, r"^no artifact 'none.onnx' in "),
         ({"a.csv": "text\n"}, {"rows": 0}, r"rows"),
