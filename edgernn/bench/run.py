@@ -19,11 +19,11 @@ from edgernn.bench.course import PREFILL_TOKENS, Course, feed_for
 from edgernn.bench.machine import bandwidth, describe_machine, read_once, reading_buffer
 from edgernn.bench.report import ArtifactBench, Bandwidth, BenchReport, LeftOut
 from edgernn.bundle import Bundle
+from edgernn.bundle.chosen import chosen
 from edgernn.bundle.records import Artifact
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Feed
 from edgernn.families.table import family_of
-from edgernn.formats.chosen import chosen
 from edgernn.sessions.base import checked_threads
 from edgernn.sessions.model import with_encoder
 from edgernn.sessions.opening import open_artifact

@@ -16,6 +16,7 @@ import numpy as np
 
 from edgernn import formats
 from edgernn.bundle import Bundle
+from edgernn.bundle.chosen import chosen
 from edgernn.bundle.records import Artifact
 from edgernn.contract import FileContract
 from edgernn.contract.in_graph import DECODERS
@@ -24,7 +25,6 @@ from edgernn.errors import ContractError, EdgernnWarning, UnavailableError, Usag
 from edgernn.families.base import Family
 from edgernn.families.samples import sample_of
 from edgernn.families.table import family_of
-from edgernn.formats.chosen import chosen
 from edgernn.formats.promise import Tolerance
 from edgernn.parity.reference import (
     format_of_reference,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgernn.bundle import Bundle
+from edgernn.bundle.chosen import chosen
 from edgernn.errors import UsageError
-from edgernn.formats.chosen import chosen
 
 STEP = "onnx/step.onnx"
 

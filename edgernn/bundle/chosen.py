@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgernn.bundle import Bundle
+from edgernn.bundle.folder import Bundle
 from edgernn.bundle.records import Artifact
 from edgernn.contract.in_graph import DECODERS
 from edgernn.errors import UsageError
