@@ -21,7 +21,7 @@ from edgernn.export.to_c.plan import C_TYPES, Plan, plan_of
 from edgernn.export.to_c.program import Program
 from edgernn.sessions.ort.reading import parse_model
 
-VERSION = 3  # of what is generated: raised with every change of a text, see test_version.py
+VERSION = 4  # of what is generated: raised with every change of a text, see test_version.py
 
 
 @dataclass(frozen=True)

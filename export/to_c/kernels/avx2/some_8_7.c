@@ -8,7 +8,8 @@ some_8_7(float *restrict y, int apart, const unsigned char *restrict w, const in
          int depth, int block, const int count)
 {
     const int rest = depth % block; /* of a panel's bytes, those of its last block */
-    const int bytes = 64 + depth / block * (128 + 16 * block) + (rest ? 128 + 16 * ((rest + 3) & ~3) : 0);
+    const int last = rest ? 128 + 16 * ((rest + 3) & ~3) : 0;
+    const int bytes = 64 + depth / block * (128 + 16 * ((block + 3) & ~3)) + last;
     const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
     const unsigned char *line = w + 64;
     __m256 made[8];

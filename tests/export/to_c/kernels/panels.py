@@ -21,6 +21,7 @@ SIZES = (  # rows, depth, block
     (20, 200, 128),
     (16, 256, 256),
     (5, 300, 256),
+    (70, 33, 64),
 )
 _HEAD = """#include <stdint.h>
 #define ALIGNED __attribute__((aligned(64)))
@@ -39,7 +40,7 @@ static int differs(const float *made, const uint32_t *wanted, int rows)
 /* 0, or the number of the first product that is wrong, from 1 on. */
 int check(void)
 {
-    static float y[64];
+    static float y[80]; /* of the most rows, filled up to panels */
 """
 RUN = """
 int main(void) { return check(); }

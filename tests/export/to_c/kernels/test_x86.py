@@ -16,7 +16,8 @@ from edgernn.export.to_c.matrices import IntegerMatrix, padded
 from edgernn.sessions.compiler import FLAGS, Compiler, build
 
 KINDS = [(8, 16), (8, 8), (8, 7), (4, 16), (4, 8)]
-SIZES = [(1, 1, 16), (16, 17, 32), (33, 100, 32), (80, 200, 128), (65, 300, 256)]  # N, K, block
+SIZES = [(1, 1, 16), (16, 17, 32), (33, 100, 32), (80, 200, 128), (65, 300, 256), (70, 33, 64)]
+SIZES += [(70, 75, 25)]  # N, K, block
 PATHS = {  # name → flags; what the processor must have; what only that path's text has
     "portable": (("-U__SSE2__",), (), "int32_t sums[16]"),
     "sse2": ((), ("sse2",), "_mm_madd_epi16(low, own)"),
