@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -68,7 +70,15 @@ def _until_a_death(
 
 
 def _begin(made: Callable[[], Worker]) -> None:
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
     _kept.append(made())
+
+
+def _end_with_the_run() -> None:
+    """End this process when the run is no more: one that was killed tells its workers nothing."""
+    if (run := multiprocessing.parent_process()) is not None:
+        run.join()
+        os._exit(1)
 
 
 def _run(part: Part) -> Done:

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgernn.batch.answering import Answer, Answering
 from edgernn.batch.kinds import kind_of
-from edgernn.batch.places import Place, beside, package
+from edgernn.batch.places import Place, beside, package, reading
 from edgernn.batch.plan import Part, Plan
 from edgernn.batch.rows import Taken, Value
 from edgernn.errors import DataError, EdgernnError
@@ -57,11 +57,12 @@ def find_done(part: Part, out: Place) -> Done | None:
     damaged.
     """
     place, parquet = out.inside(part.name), package("pyarrow.parquet")
-    try:
-        with place.opened() as file:
-            table = parquet.read_table(file, columns=[ERROR])
-    except (OSError, ValueError):  # Arrow's own errors are of these kinds
-        return None
+    with reading(place):
+        try:
+            with place.opened() as file:
+                table = parquet.read_table(file, columns=[ERROR])
+        except (OSError, ValueError):  # Arrow's own errors are of these kinds
+            return None
     if table.num_rows != part.count:
         return None
     return Done(part.number, part.count, part.count - table[ERROR].null_count)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -90,17 +91,58 @@ class Place:
         if (local := self.local) is not None:
             storage.write_bytes(local, content)
             return
-        beside = f"{self.path}.{uuid4().hex}.tmp"
+        folder, _, name = self.path.rpartition("/")
+        beside = f"{folder}/.{name}.{uuid4().hex}.tmp"  # readers of the folder pass over it
         try:
             self.filesystem.pipe_file(beside, content)
             self.filesystem.mv(beside, self.path)
         except Exception as error:
-            raise StorageError(f"cannot write {self.url} ({one_line(str(error))})") from error
+            with suppress(Exception):
+                self.filesystem.rm_file(beside)
+            raise _unwritten(self, error) from error
+
+    def create(self, content: bytes) -> bool:
+        """Write a file that is not there; return whether it was not. Of two that do so at one time
+        one alone does.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        if (local := self.local) is not None:
+            return _created(local, content)
+        try:
+            self.filesystem.pipe_file(self.path, content, mode="create")
+        except FileExistsError:
+            return False
+        except Exception as error:
+            raise _unwritten(self, error) from error
+        return True
 
     def read(self) -> bytes:
         """Return a file's bytes; raises DataError."""
         with reading(self):
             return bytes(self.filesystem.cat_file(self.path))
+
+
+def _unwritten(place: Place, error: Exception) -> StorageError:
+    """Return what is told of a file that a filesystem did not take."""
+    system = isinstance(error, OSError) and error.errno is not None
+    todo = f"; {storage.remedy(error)}" if system else ""  # type: ignore[arg-type]
+    return StorageError(f"cannot write {place.url} ({one_line(str(error))}){todo}")
+
+
+def _created(path: Path, content: bytes) -> bool:
+    whole = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    storage.write_bytes(whole, content)
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a disk without hard links
+        storage.write_bytes(path, content)
+    finally:
+        storage.remove(whole)
+    return True
 
 
 def beside(path: str, table: str) -> str:

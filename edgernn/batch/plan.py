@@ -112,7 +112,8 @@ def agree(plan: Plan, out: Place) -> None:
         raise StorageError(
             f"cannot make the folder {out.url} ({one_line(str(error))}); give another --output"
         ) from error
-    place.write(plan.to_json())
+    if not place.create(plan.to_json()):  # another run began at the same time
+        _refuse_another(plan, out, place.read())
 
 
 def _left_over(path: str) -> bool:
@@ -128,9 +129,30 @@ def _refuse_another(plan: Plan, out: Place, content: bytes) -> None:
         raise UsageError(
             f"{out.inside(PLAN).url} is damaged ({error}); give another --output"
         ) from error
-    now = json.loads(plan.to_json())
-    if other := next((name for name in now if before.get(name) != now[name]), None):
+    if told := _difference(before, json.loads(plan.to_json())):
         raise UsageError(
-            f"{out.url} holds another run: {other} is not the same; give another --output, or "
-            "clear that one"
+            f"{out.url} holds another run: {told}; give another --output, or clear that one"
         )
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return in what two plans differ, in a person's words; nothing where they do not."""
+    name = next((name for name in now if before.get(name) != now[name]), "")
+    was, given = before.get(name), now.get(name)
+    if name in ("options", "sources") and isinstance(was, dict) and given:
+        key = next(key for key in [*given, *was] if was.get(key) != given.get(key))
+        if name == "options":
+            return _option(key, was.get(key), given.get(key))
+        if key in was and key in given:
+            return f"{key} was changed"
+        return f"{key} is {'new in' if key in given else 'missing from'} the input"
+    whole = {"": "", "bundle": "of another bundle", "parts": "--rows is not the same"}
+    return whole[name] if name in whole else _option(name, was, given)
+
+
+def _option(name: str, was: Any, given: Any) -> str:
+    before, now = (
+        "not given" if value is None else ",".join(value) if isinstance(value, list) else str(value)
+        for value in (was, given)
+    )
+    return f"--{name.replace('_', '-')} was {before} and is {now}"

@@ -39,7 +39,7 @@ class Summary:
         parts: files of the output.
         found: of them, those that an earlier run had written.
         seconds: of this run.
-        workers: at one time.
+        workers: at one time; 0 where nothing was left to do.
     """
 
     rows: int
@@ -126,9 +126,10 @@ def run_plan(
     finished, rows = list(found), sum(done.rows for done in found)
     progress(rows, plan.rows)
     failed: list[Failed] = []
+    workers = min(workers, len(todo))
     if todo:
         job = Job(bundle, plan, out)
-        for ended in engine(job, todo, min(workers, len(todo))):
+        for ended in engine(job, todo, workers):
             if isinstance(ended, Failed):
                 failed.append(ended)
                 continue

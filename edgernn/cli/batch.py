@@ -97,7 +97,8 @@ def batch(
         f"{made.rows - made.refused:,} answered, {made.refused:,} refused (column error)"
     )
     there = f", {counted(made.found, 'file')} of an earlier run" if made.found else ""
-    say(f"{made.seconds:.1f} s, {counted(made.workers, 'worker')}{there}")
+    by = f", {counted(made.workers, 'worker')}" if made.workers else ""
+    say(f"{made.seconds:.1f} s{by}{there}")
 
 
 class _Bar:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ pytest.importorskip("fsspec")
 
 from edgernn.batch.local import run_local
 from edgernn.batch.part import Done, Failed
-from edgernn.batch.plan import PLAN, SUMMARY, Part, Plan
+from edgernn.batch.plan import PLAN, SUMMARY, Part, Plan, _difference
 from edgernn.batch.run import run_plan
 from edgernn.batch.worker import Job, Worker
 from edgernn.errors import DataError, UsageError
@@ -142,7 +144,7 @@ def test_two_runs_never_mix(classifier: Path, table: Path, plan: Plan, tmp_path:
     out = tmp_path / "out"
     run_plan(plan, classifier, str(out), engine=here, workers=1)
     other = planned(classifier, table, keep=["id"])
-    with pytest.raises(UsageError, match=r"out holds another run: keep is not the same; give "):
+    with pytest.raises(UsageError, match=r"run: --keep was id,text,label and is id; give "):
         run_plan(other, classifier, str(out), engine=here, workers=1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/letter.txt").write_text("dear")
@@ -154,13 +156,81 @@ def test_two_runs_never_mix(classifier: Path, table: Path, plan: Plan, tmp_path:
         run_plan(plan, classifier, str(out), engine=here, workers=1)
 
 
+def test_of_two_runs_that_begin_at_once_one_goes_on(
+    classifier: Path, table: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.local import LocalFileSystem
+
+    run_plan(plan, classifier, str(tmp_path), engine=here, workers=1)
+    other = planned(classifier, table, keep=["id"])
+    monkeypatch.setattr(LocalFileSystem, "exists", lambda *a, **b: False)  # as the other one saw it
+    with pytest.raises(UsageError, match=r"holds another run: --keep was "):
+        run_plan(other, classifier, str(tmp_path), engine=here, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ({"bundle": "a"}, {"bundle": "b"}, "of another bundle"),
+        ({"artifact": None}, {"artifact": "x"}, "--artifact was not given and is x"),
+        ({"options": {"top_k": 1}}, {"options": {"top_k": 2}}, "--top-k was 1 and is 2"),
+        ({"sources": {"a": [1, ""]}}, {"sources": {"b": [1, ""]}}, "b is new in the input"),
+        ({"sources": {"a": 1, "b": 2}}, {"sources": {"b": 2}}, "a is missing from the input"),
+        ({"sources": 3}, {"sources": {"b": 2}}, "--sources was 3 and is {'b': 2}"),
+        ({"parts": []}, {"parts": [1]}, "--rows is not the same"),
+        ({"keep": ["a"]}, {"keep": ["a"]}, ""),
+    ],
+)
+def test_what_differs_is_told(before: dict[str, Any], now: dict[str, Any], told: str) -> None:
+    assert _difference(before, now) == told
+
+
+def test_workers_end_with_a_run_that_is_killed(
+    classifier: Path, plan: Plan, tmp_path: Path
+) -> None:
+    run = multiprocessing.get_context("spawn").Process(
+        target=_run_that_beats, args=(Job(classifier, plan, str(tmp_path)), plan.parts)
+    )
+    run.start()
+    beat = tmp_path / "beat"
+    while not beat.exists():
+        assert run.is_alive()
+        time.sleep(0.05)
+    run.kill()
+    for _ in range(40):
+        before = beat.read_text()
+        time.sleep(0.5)
+        if beat.read_text() == before:
+            return
+    pytest.fail("the worker outlived its run")
+
+
+class _Beats(Worker):
+    """A worker that is busy for a minute."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def run(self, part: Part) -> Done:
+        for beat in range(600):
+            Path(self._job.out, "beat").write_text(str(beat))
+            time.sleep(0.1)
+        return Done(part.number, part.count, 0)
+
+
+def _run_that_beats(job: Job, parts: Sequence[Part]) -> None:
+    list(run_local(job, parts[:1], 1, worker=_Beats))
+
+
 def test_an_input_that_changed_is_another_run(classifier: Path, tmp_path: Path) -> None:
     source = tmp_path / "a.csv"
     source.write_text("text\nab\nba\n")
     before = planned(classifier, source)
     run_plan(before, classifier, str(tmp_path / "out"), engine=here, workers=1)
     source.write_text("text\nab\n")
-    with pytest.raises(UsageError, match=r"out holds another run: sources is not the same"):
+    with pytest.raises(
+        UsageError, match=r"out holds another run: file://\S+a.csv was changed; give"
+    ):
         run_plan(
             planned(classifier, source), classifier, str(tmp_path / "out"), engine=here, workers=1
         )
