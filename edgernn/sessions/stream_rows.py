@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from edgernn.contract import BATCH, STEP
+from edgernn.contract import BATCH, STEP, FileContract
 from edgernn.errors import ContractError, UsageError
 from edgernn.sessions.base import Arrays, Session, State
 from edgernn.sessions.feeds import CheckedFeeds
@@ -42,9 +42,9 @@ class Places:
             self.of[tensor.name] = place
         self.fresh = tuple(tensor.name for tensor in spec.fresh_inputs)
         self.read = tuple(tensor.name for tensor in spec.read_outputs)
-        axes = {**contract.narrowing.axes, BATCH: 1}
-        narrowing = contract.narrowing.model_copy(update={"axes": axes})
-        self.single = contract.model_copy(update={"narrowing": narrowing})  # the file, of one row
+        others = {axis: size for axis, size in contract.narrowing.axes.items() if axis != BATCH}
+        self.single = _narrowed(contract, {**others, BATCH: 1})  # the file, of one row
+        self._checked_fresh = CheckedFeeds(_narrowed(contract, others), spec.fresh_inputs, ())
 
     def take(self, arrays: Arrays, rows: Sequence[int]) -> dict[str, np.ndarray]:
         """Return rows of each tensor."""
@@ -91,13 +91,18 @@ class Places:
         return self.take(made, [int(row) for row in np.argsort(order)])
 
     def check_rows(self, inputs: Arrays, rows: int) -> None:
-        """Refuse inputs that are not of so many rows; of what shape else the session says."""
+        """Refuse inputs that are no arrays of so many rows; of what shape else the session says."""
         if rows == 0:
             raise ContractError("no streams to step; join one")
         for name, array in inputs.items():
-            place = self.of.get(name)
-            shape = getattr(array, "shape", ())
-            if place is not None and place < len(shape) and shape[place] != rows:
+            if (
+                name not in self.fresh
+                or not isinstance(array, np.ndarray)
+                or array.ndim <= self.of[name]
+            ):
+                self._checked_fresh(inputs, {})  # says what is wrong
+            shape, place = array.shape, self.of[name]
+            if shape[place] != rows:
                 raise ContractError(
                     f"{name} has {BATCH} = {shape[place]} (shape {list(shape)}), expected "
                     f"{rows}, a row for each stream"
@@ -146,9 +151,10 @@ class StreamRows(Generic[Member]):
 
     def add(self, member: Member, contexts: Arrays, state: Arrays) -> None:
         """Append a stream; its tensors are copied."""
-        for kept, given in ((self._contexts, contexts), (self._state, state)):
-            for name, array in given.items():
-                kept[name] = self._grown(name, kept.get(name), array)
+        self._contexts, self._state = (
+            {name: self._grown(name, kept.get(name), array) for name, array in given.items()}
+            for kept, given in ((self._contexts, contexts), (self._state, state))
+        )
         self._own = set(self._state)
         self.members.append(member)
 
@@ -217,6 +223,11 @@ class StreamRows(Generic[Member]):
                 self._state[name] = self._state[name].copy()
                 self._own.add(name)
             self._places.put(self._state[name], name, rows, part)
+
+
+def _narrowed(contract: FileContract, axes: dict[str, int]) -> FileContract:
+    narrowing = contract.narrowing.model_copy(update={"axes": axes})
+    return contract.model_copy(update={"narrowing": narrowing})
 
 
 def _one_row(shape: tuple[int, ...], place: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ leaves at any time; what it gets is what it would get alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import RLock
 
 import numpy as np
 
@@ -26,10 +27,11 @@ MOST_ROWS = 64  # of a call: beyond it a stream's step hardly becomes cheaper
 class Stream:
     """One of many, made by ``Streams.join``."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_lock", "_rows")
 
-    def __init__(self, rows: StreamRows[Stream]) -> None:
+    def __init__(self, rows: StreamRows[Stream], lock: RLock) -> None:
         self._rows: StreamRows[Stream] | None = rows
+        self._lock = lock  # that of its streams
 
     @property
     def joined(self) -> bool:
@@ -43,17 +45,20 @@ class Stream:
         Raises:
             UsageError: it has left.
         """
-        return _rows_of(self).state_of(self)
+        with self._lock:
+            return _rows_of(self).state_of(self)
 
     @state.setter
     def state(self, state: Arrays) -> None:
-        _rows_of(self).set_state(self, state)
+        with self._lock:
+            _rows_of(self).set_state(self, _as_dict(state, "state"))
 
 
 class Streams:
     """Independent streams over one session of a step file.
 
-    Not for several threads at once: whoever gathers is the one that steps.
+    Of two threads that share them the second one waits until the first one's call is through;
+    ``check`` and ``len`` wait for nobody.
 
     Args:
         session: of a step file. Where the file takes a fixed number of rows, as one exported with
@@ -62,13 +67,20 @@ class Streams:
 
     Raises:
         ContractError: the file is no step, or a tensor of it has no axis ``batch``.
-        UsageError: ``rows`` is no number or less than 1.
+        UsageError: ``session`` is none; or ``rows`` is no number or less than 1.
     """
 
     def __init__(self, session: Session, *, rows: int = MOST_ROWS) -> None:
+        if not isinstance(session, Session):
+            raise UsageError(
+                f"session is {type(session).__name__}, expected a session; give that of "
+                "edgernn.open_session(PATH), or of a model its step"
+            )
+        most = whole(rows, "rows")
         self.session = session
+        self._lock = RLock()
         self._places = Places(session)
-        self._most = session.file_contract.axis_size(BATCH) or whole(rows, "rows")
+        self._most = session.file_contract.axis_size(BATCH) or most
         single, spec = self._places.single, session.spec
         self._checked_fresh = CheckedFeeds(single, spec.fresh_inputs, ())
         contexts = tuple(t for t in spec.caller_inputs if t not in spec.fresh_inputs)
@@ -81,7 +93,8 @@ class Streams:
     @property
     def every(self) -> list[Stream]:
         """The streams, in the order in which ``step`` takes and gives their rows."""
-        return [stream for group in self._groups for stream in group.members]
+        with self._lock:
+            return [stream for group in self._groups for stream in group.members]
 
     def join(self, contexts: Arrays = NO_INPUTS, state: Arrays | None = None) -> Stream:
         """Begin a stream.
@@ -96,12 +109,15 @@ class Streams:
             ContractError: a tensor is missing, unknown, or of the wrong dtype or shape; or the
                 first state comes from ``encode`` and was not given.
         """
-        first = self.session.initial_state(1) if state is None else dict(state)
-        contexts = dict(contexts)
-        self._checked_kept(contexts, first)
-        group = self._group_for(contexts)
-        stream = Stream(group)
-        group.add(stream, contexts, first)
+        first = self.session.initial_state(1) if state is None else _as_dict(state, "state")
+        contexts = _as_dict(contexts, "contexts")
+        with self._lock:
+            self._checked_kept(contexts, first)
+            group = self._group_for(contexts)
+            stream = Stream(group, self._lock)
+            group.add(stream, contexts, first)
+            if group not in self._groups:
+                self._groups.append(group)
         return stream
 
     def leave(self, stream: Stream) -> None:
@@ -110,11 +126,12 @@ class Streams:
         Raises:
             UsageError: it is not one of these, or has left already.
         """
-        group = self._group_of(stream)
-        group.remove(stream)
-        stream._rows = None
-        if not group.members:
-            self._groups.remove(group)
+        with self._lock:
+            group = self._group_of(stream)
+            group.remove(stream)
+            stream._rows = None
+            if not group.members:
+                self._groups.remove(group)
 
     def check(self, inputs: Arrays) -> None:
         """Look at what one stream says, before it is put beside what others say.
@@ -145,14 +162,20 @@ class Streams:
             UsageError: a stream given twice, or one that is not of these; or contexts of several
                 sizes, which an output has too. No stream has advanced then.
         """
-        wanted = self.every if streams is None else list(streams)
-        parts = self._computed(inputs, wanted)
-        outputs = parts[0][0].outputs
-        if len(parts) > 1:
-            order = [place for _, places in parts for place in places]
-            outputs = self._places.joined([step.outputs for step, _ in parts], order)
-        for step, _ in parts:
-            step.keep()
+        if streams is not None and not isinstance(streams, Sequence):
+            raise UsageError(
+                f"streams is {type(streams).__name__}, expected a list of them, in the order of "
+                "the rows"
+            )
+        with self._lock:
+            wanted = self.every if streams is None else list(streams)
+            parts = self._computed(inputs, wanted)
+            outputs = parts[0][0].outputs
+            if len(parts) > 1:
+                order = [place for _, places in parts for place in places]
+                outputs = self._places.joined([step.outputs for step, _ in parts], order)
+            for step, _ in parts:
+                step.keep()
         return outputs
 
     def step_each(self, inputs: Mapping[Stream, Arrays]) -> dict[Stream, dict[str, np.ndarray]]:
@@ -168,22 +191,31 @@ class Streams:
         Raises:
             ContractError, UsageError: see ``step``; no stream has advanced then.
         """
+        if not isinstance(inputs, Mapping):
+            raise UsageError(
+                f"inputs is {type(inputs).__name__}, expected a dict of stream → its inputs"
+            )
+        made: dict[Stream, dict[str, np.ndarray]] = {}
+        with self._lock:
+            calls = [
+                (alike, self._computed(self._places.stacked([inputs[s] for s in alike]), alike))
+                for alike in self._alike(inputs)
+            ]
+            for streams, parts in calls:
+                for step, places in parts:
+                    step.keep()
+                    rows = self._places.apart(step.outputs, len(places))
+                    made.update(zip((streams[place] for place in places), rows, strict=True))
+        return {stream: made[stream] for stream in inputs}
+
+    def _alike(self, inputs: Mapping[Stream, Arrays]) -> list[list[Stream]]:
+        """Return the streams apart by the shapes of what they say, which is checked."""
         alike: dict[tuple[tuple[int, ...], ...], list[Stream]] = {}
         for stream, given in inputs.items():
             self.check(given)
             shapes = tuple(given[name].shape for name in self._places.fresh)
             alike.setdefault(shapes, []).append(stream)
-        made: dict[Stream, dict[str, np.ndarray]] = {}
-        calls = [
-            (streams, self._computed(self._places.stacked([inputs[s] for s in streams]), streams))
-            for streams in alike.values()
-        ]
-        for streams, parts in calls:
-            for step, places in parts:
-                step.keep()
-                rows = self._places.apart(step.outputs, len(places))
-                made.update(zip((streams[place] for place in places), rows, strict=True))
-        return {stream: made[stream] for stream in inputs}
+        return list(alike.values())
 
     def _computed(
         self, inputs: Arrays, streams: Sequence[Stream]
@@ -226,15 +258,22 @@ class Streams:
         return group
 
     def _group_for(self, contexts: Arrays) -> StreamRows[Stream]:
-        """Return a group of streams with contexts of these shapes that has room."""
+        """Return a group of streams with contexts of these shapes that has room, or a new one."""
         for group in self._groups:
             if len(group.members) < self._most and group.takes(contexts):
                 return group
-        self._groups.append(StreamRows(self.session, self._places, self._checked_kept))
-        return self._groups[-1]
+        return StreamRows(self.session, self._places, self._checked_kept)
+
+
+def _as_dict(given: Arrays, name: str) -> dict[str, np.ndarray]:
+    if not isinstance(given, Mapping):
+        raise ContractError(f"{name} is {type(given).__name__}, expected a dict of arrays by name")
+    return dict(given)
 
 
 def _rows_of(stream: Stream) -> StreamRows[Stream]:
+    if not isinstance(stream, Stream):
+        raise UsageError(f"{stream!r:.40} is no stream; give one that join returned")
     if stream._rows is None:
         raise UsageError("the stream has left; join again, with the state that it had")
     return stream._rows

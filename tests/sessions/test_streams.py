@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +250,72 @@ def test_what_is_refused(bundle: Bundle) -> None:
             late()
     with pytest.raises(UsageError, match="rows"):
         Streams(session, rows=0)
+
+
+GARBAGE = (None, [[1], [2], [3]], np.int64(1), np.array(1))
+
+
+@pytest.mark.parametrize("rows", [None, 1, 4], ids=["one call", "a call each", "rows of a file"])
+def test_garbage_is_told_in_a_line(bundle: Bundle, rows: int | None) -> None:
+    session = FakeSession(with_rows(bundle.manifest.contract, 4 if rows == 4 else None))
+    streams = Streams(session, rows=rows or 64)
+    joined = [streams.join() for _ in range(3)]
+    states, tokens = [stream.state for stream in joined], {"tokens": np.array([[1], [2], [3]])}
+    refused: list[tuple[str, Callable[[], Any]]] = [
+        (
+            r"^unknown input \['h'\]; expected \['tokens'\]$",
+            lambda: streams.step({**tokens, "h": states[0]["h"]}),
+        ),
+        ("^streams is set, expected a list of them", lambda: streams.step(tokens, set(joined))),  # type: ignore[arg-type]
+        ("^streams is Stream, expected a list", lambda: streams.step(tokens, joined[0])),  # type: ignore[arg-type]
+        ("^0 is no stream; give one that join", lambda: streams.step(tokens, [0, 1, 2])),  # type: ignore[list-item]
+        ("^None is no stream; give one that join", lambda: streams.leave(None)),  # type: ignore[arg-type]
+        ("^inputs is list, expected a dict of stream", lambda: streams.step_each([])),  # type: ignore[arg-type]
+        ("^contexts is list, expected a dict of arrays", lambda: streams.join([1])),  # type: ignore[arg-type]
+        ("^state is int, expected a dict of arrays", lambda: streams.join(state=5)),  # type: ignore[arg-type]
+    ]
+    refused += [
+        (
+            r"^tokens (is|has shape \[\]).*, expected int64 \[batch, time\]$",
+            lambda bad=bad: streams.step({"tokens": bad}),
+        )
+        for bad in GARBAGE
+    ]
+    for words, act in refused:
+        with pytest.raises((ContractError, UsageError), match=words):
+            act()
+    assert streams.every == joined
+    assert all(near(stream.state, state) for stream, state in zip(joined, states, strict=True))
+    with pytest.raises(UsageError, match=r"^session is str, expected a session; give that of "):
+        Streams("docs.edgernn")  # type: ignore[arg-type]
+
+
+class Slow(FakeSession):
+    """A session in whose steps other threads run."""
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        time.sleep(1e-4)
+        return super()._run(feeds)
+
+
+def test_threads_share_them(bundle: Bundle) -> None:
+    alone = Alone(FakeSession(with_rows(bundle.manifest.contract, None)))
+    streams = Streams(Slow(with_rows(bundle.manifest.contract, None)), rows=3)
+
+    def one_of_many(seed: int) -> bool:
+        rng, right = np.random.default_rng(seed), True
+        for _ in range(4):
+            stream = streams.join()
+            alone.contexts[stream], alone.state[stream] = {}, alone.session.initial_state(1)
+            for _ in range(4):
+                given = tokens_of(rng, 1)
+                right &= near(streams.step(given, [stream]), alone.step(stream, given))
+            streams.leave(stream)
+        return right
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(one_of_many, range(4)))
+    assert len(streams) == 0
 
 
 def test_what_has_no_rows_is_refused() -> None:

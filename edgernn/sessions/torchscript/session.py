@@ -84,15 +84,16 @@ class TorchScriptSession(Session):
                 "export it again"
             )
         others = self._weights | {place_of(tensor) for tensor in given}
-        return {
-            spec.name: self._array(spec, result, others)
-            for spec, result in zip(self.spec.outputs, results, strict=True)
-        }
+        made = {}
+        for spec, result in zip(self.spec.outputs, results, strict=True):
+            made[spec.name] = self._array(spec, result, others)
+            others.add(place_of(result))
+        return made
 
     def _array(self, spec: TensorSpec, result: Any, others: set[int]) -> np.ndarray:
         """Return one result as an array; a script file records no dtypes, so what comes out is
-        checked here. A state that the step leaves as it is comes out as the caller's own memory
-        (``others``), and is copied.
+        checked here. What lies in ``others`` is copied: a state that the step leaves as it is comes
+        out as the caller's own memory, and an output that is a state too as that state's.
         """
         found = (
             str(result.dtype).removeprefix("torch.")

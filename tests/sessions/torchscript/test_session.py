@@ -57,6 +57,20 @@ class Echo(torch.nn.Module):
         return x
 
 
+class Same(torch.nn.Module):
+    """A step that gives one tensor as both of its states."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(
+        self, tokens: torch.Tensor, h: torch.Tensor, c: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        after = h + c
+        return torch.zeros(tokens.shape[0], tokens.shape[1], self.size), after, after
+
+
 class OnlyHelper(torch.nn.Module):
     """A foreign module without a forward."""
 
@@ -128,3 +142,11 @@ def test_a_file_that_does_not_keep_its_word_breaks_the_contract(
     with pytest.raises(ContractError):
         session = TorchScriptSession.open(path, contract)
         session.step(random_tokens(session, 1, 1), session.initial_state())
+
+
+def test_what_comes_out_twice_has_a_memory_each(contract: FileContract, tmp_path: Path) -> None:
+    module = Same(contract.contract.sizes["vocab"])
+    path = save_script(module, tmp_path / "same.pt", {**contract.to_metadata()})
+    session = TorchScriptSession.open(path, contract)
+    _, after = session.step(random_tokens(session, 1, 1), session.initial_state())
+    assert not np.shares_memory(after["h"], after["c"])
