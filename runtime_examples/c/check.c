@@ -64,16 +64,22 @@ static bool run_steps(struct model *model, const struct golden *golden, struct r
     return true;
 }
 
-static bool print_line(const char *name, double worst, double tolerance) {
+/* Print what is off by how much; of what has steps, `part`, at which one it was first. */
+static bool print_line(const char *name, double worst, double tolerance, const struct part *part) {
     bool ok = worst <= tolerance;
-    printf("%-16s %.1e %g %s\n", name, worst, tolerance, ok ? "ok" : "FAILED");
+    printf("%-16s %.1e %g %s", name, worst, tolerance, ok ? "ok" : "FAILED");
+    if (!ok && part != NULL) {
+        printf(": parts at step %zu of 0 to %zu by %.1e", part->step, part->steps - 1, part->by);
+    }
+    printf("\n");
     return ok;
 }
 
-static bool print_parts(const struct replay *replay) {
+static bool print_parts(const struct replay *replay, bool steps) {
     bool passed = true;
     for (size_t i = 0; i < replay->count; i++) {
-        passed = print_line(replay->parts[i].name, replay->parts[i].worst, replay->tolerance) && passed;
+        const struct part *part = &replay->parts[i];
+        passed = print_line(part->name, part->worst, replay->tolerance, steps ? part : NULL) && passed;
     }
     return passed;
 }
@@ -96,7 +102,7 @@ static bool check_encode(struct model *model, const struct golden *golden, bool 
         to_numbers(&replay, tensor, replay.values.output[i], tensor_values(tensor, &golden->sizes, NULL));
         measure_output(&replay, &output, &replay.parts[first], 0);
     }
-    *passed = made && print_parts(&replay) && *passed;
+    *passed = made && print_parts(&replay, false) && *passed;
     free_replay(&replay);
     return made;
 }
@@ -110,7 +116,7 @@ static bool check_step(struct model *model, const struct golden *golden, bool *p
         add_output(&replay, &bundle->step.output[i], golden, &golden->outputs[i]);
     }
     made = made && run_steps(model, golden, &replay, error);
-    *passed = made && print_parts(&replay) && *passed;
+    *passed = made && print_parts(&replay, true) && *passed;
     free_replay(&replay);
     return made;
 }
@@ -123,10 +129,10 @@ static bool check_rest(const struct model *model, bool *passed, struct bundle_er
         return false;
     }
     if (tally.there) {
-        *passed = print_line("uniforms", tally.numbers, 0) && *passed;
-        *passed = print_line("sampler", tally.tokens, 0) && *passed;
+        *passed = print_line("uniforms", tally.numbers, 0, NULL) && *passed;
+        *passed = print_line("sampler", tally.tokens, 0, NULL) && *passed;
     }
-    *passed = (!model->has_tokenizer || print_line("tokenizer", 0, 0)) && *passed;
+    *passed = (!model->has_tokenizer || print_line("tokenizer", 0, 0, NULL)) && *passed;
     return true;
 }
 

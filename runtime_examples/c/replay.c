@@ -16,10 +16,12 @@ static void add_part(struct replay *replay, const struct part *made, size_t step
     struct part *part = &replay->parts[replay->count++];
     *part = *made;
     part->scale = replay->chained ? 1 : 0;
+    part->steps = part->step = steps;
     for (size_t step = 0; step < steps; step++) {
         for (size_t i = 0; i < part->length; i++) {
             double value =
                 fabs(dtype_read(part->dtype, part->recorded, step * part->stride + place_of(part, i)));
+            value = isfinite(value) ? value : 0;
             part->scale = !replay->chained      ? part->scale + value * value
                           : value > part->scale ? value
                                                 : part->scale;
@@ -30,7 +32,8 @@ static void add_part(struct replay *replay, const struct part *made, size_t step
 }
 
 /* Take one step's difference into the worst one; what is not finite is the worst there is. */
-static void measure(struct part *part, size_t step, const double *found, bool chained) {
+static void measure(const struct replay *replay, struct part *part, size_t step, const double *found) {
+    bool chained = replay->chained;
     double largest = 0, squares = 0, own = 0;
     for (size_t i = 0; i < part->length; i++) {
         size_t place = place_of(part, i);
@@ -46,6 +49,9 @@ static void measure(struct part *part, size_t step, const double *found, bool ch
     double relative = seen == 0 ? 0 : seen / scale;
     relative = isfinite(relative) ? relative : INFINITY;
     part->worst = relative > part->worst ? relative : part->worst;
+    if (part->step == part->steps && relative > replay->tolerance) {
+        part->step = step, part->by = relative;
+    }
 }
 
 /* Return the place of a state's axis of layers; the rank where it has none. */
@@ -106,7 +112,7 @@ struct part *measure_output(struct replay *replay, const struct recorded *output
     double *picked = replay->picked;
     if (output->whole != NULL) {
         for (size_t layers = part->layers; layers > 0; layers--) {
-            measure(part++, step, replay->numbers, replay->chained);
+            measure(replay, part++, step, replay->numbers);
         }
         return part;
     }
@@ -116,17 +122,17 @@ struct part *measure_output(struct replay *replay, const struct recorded *output
                 replay->numbers[row * output->width + (size_t)output->column_ids[i]];
         }
     }
-    measure(part++, step, picked, replay->chained);
+    measure(replay, part++, step, picked);
     for (size_t i = 0; i < output->rows * output->largest; i++) {
         size_t id = (size_t)output->largest_ids[step * output->rows * output->largest + i];
         picked[i] = replay->numbers[i / output->largest * output->width + id];
     }
-    measure(part++, step, picked, replay->chained);
+    measure(replay, part++, step, picked);
     for (size_t row = 0; row < output->rows; row++) {
         double sum = log_sum_of(replay->numbers + row * output->width, output->width);
         picked[row] = part->dtype->width < sizeof(double) ? (float)sum : sum; /* as it is recorded */
     }
-    measure(part++, step, picked, replay->chained);
+    measure(replay, part++, step, picked);
     return part;
 }
 

@@ -13,6 +13,8 @@ struct part {
     size_t stride, length; /* values of a step, and how many of them this part has */
     size_t layer, layers, inner; /* of the axis `layers`; inner: the values behind one place of it */
     double worst, scale; /* scale: the largest recorded value, or the root mean square of all recorded ones */
+    size_t steps, step;  /* how many are recorded, and the first one at which it was off: `steps` for none */
+    double by;           /* how far it was off there */
 };
 
 /* All parts, and memory for one step. */

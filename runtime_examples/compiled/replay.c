@@ -8,9 +8,9 @@
 
 /* The differences of one tensor, or of one layer of a state, over a run. */
 typedef struct {
-    double largest, difference, squares;
-    int finite;
-    double *sizes, *apart; /* root mean squares of each step: of the recording, of the difference */
+    double largest, squares;
+    double *sizes, *apart; /* of each step: the root mean square of the recording, and how far it is off: where steps are
+                              forced that of the difference, else the largest; infinite where a value is not finite */
 } drift;
 
 static double value_of(const char *dtype, const unsigned char *at)
@@ -51,35 +51,52 @@ static void give(const network *net, const recording *run, const unsigned char *
 
 /* Compares a tensor at a step; of several `layers` the one of that number. */
 static void compare(drift *own, const network_tensor *tensor, const recorded_tensor *row, uint32_t layers,
-                    uint32_t layer, const unsigned char *golden, const unsigned char *made, uint32_t step)
+                    uint32_t layer, const unsigned char *golden, const unsigned char *made, uint32_t step, int forced)
 {
-    double size = 0.0, apart = 0.0;
+    double size = 0.0, squares = 0.0, largest = 0.0;
     uint32_t count = 0;
+    int finite = 1;
     for (uint32_t i = 0; i < tensor->count; ++i) {
         if (layers > 1 && i / row->inner % layers != layer) { continue; }
-        const double wanted = value_of(tensor->dtype, recorded_at(tensor, row, golden, step, i));
+        double wanted = value_of(tensor->dtype, recorded_at(tensor, row, golden, step, i));
         const double off = wanted - value_of(tensor->dtype, made + (size_t)i * tensor->width);
-        own->finite = own->finite && isfinite(off);
+        wanted = isfinite(wanted) ? wanted : 0.0;
+        finite = finite && isfinite(off);
         own->largest = fmax(own->largest, fabs(wanted));
-        own->difference = fmax(own->difference, fabs(off));
+        largest = fmax(largest, fabs(off));
         size += wanted * wanted;
-        apart += off * off;
+        squares += off * off;
         ++count;
     }
     own->sizes[step] = sqrt(size / count);
-    own->apart[step] = sqrt(apart / count);
+    own->apart[step] = !finite ? INFINITY : forced ? sqrt(squares / count) : largest;
     own->squares += size / count;
 }
 
-static double worst_of(const drift *own, const recording *run)
+/* How far it is off at a step, as the manifest judges it. */
+static double off_at(const drift *own, const recording *run, uint32_t step)
 {
-    if (!own->finite) { return INFINITY; }
-    if (!run->forced) { return own->difference / fmax(1.0, own->largest); }
+    if (!run->forced) { return own->apart[step] / fmax(1.0, own->largest); }
     /* a tensor that is smaller than 1e-3 in every value is as good as zero */
     const double over_run = fmax(1e-3, sqrt(own->squares / run->steps));
+    return own->apart[step] / fmax(own->sizes[step], over_run);
+}
+
+/* Prints how far it is off, and of one that failed at which step it was first. Returns whether it failed. */
+static int print_row(const drift *own, const recording *run)
+{
     double worst = 0.0;
-    for (uint32_t i = 0; i < run->steps; ++i) { worst = fmax(worst, own->apart[i] / fmax(own->sizes[i], over_run)); }
-    return worst;
+    uint32_t first = run->steps;
+    for (uint32_t i = 0; i < run->steps; ++i) {
+        worst = fmax(worst, off_at(own, run, i));
+        first = first == run->steps && off_at(own, run, i) > run->tolerance ? i : first;
+    }
+    printf(" %.1e %g %s", worst, run->tolerance, first < run->steps ? "FAILED" : "ok");
+    if (first < run->steps) {
+        printf(": parts at step %u of 0 to %u by %.1e", first, run->steps - 1, off_at(own, run, first));
+    }
+    printf("\n");
+    return first < run->steps;
 }
 
 /* Of each row, its first drift: one for each layer where steps are forced. Returns how many there are. */
@@ -99,12 +116,9 @@ static int print(const recording *run, const uint32_t *first, const drift *drift
     int failed = 0;
     for (uint32_t i = 0; i < run->tensors; ++i) {
         for (uint32_t at = first[i]; at < first[i + 1]; ++at) {
-            const double worst = worst_of(&drifts[at], run);
-            const int ok = worst <= run->tolerance;
             printf("%s", run->table[i].name);
             if (first[i + 1] - first[i] > 1) { printf("[%u]", at - first[i]); }
-            printf(" %.1e %g %s\n", worst, run->tolerance, ok ? "ok" : "FAILED");
-            failed += !ok;
+            failed += print_row(&drifts[at], run);
         }
     }
     return failed;
@@ -120,7 +134,7 @@ static int run_all(const network *net, const recording *run, const unsigned char
             const network_tensor *own = &net->table[run->table[i].tensor];
             for (uint32_t at = first[i]; at < first[i + 1]; ++at) {
                 compare(&drifts[at], own, &run->table[i], first[i + 1] - first[i], at - first[i], golden,
-                        (const unsigned char *)block + own->offset, step);
+                        (const unsigned char *)block + own->offset, step, run->forced);
             }
         }
     }
@@ -136,7 +150,6 @@ int replay(const network *net, const recording *run, const unsigned char *golden
     int failed = -2;
     if (first && drifts && rows) {
         for (uint32_t i = 0; i < count; ++i) {
-            drifts[i].finite = 1;
             drifts[i].sizes = rows + (size_t)i * 2 * run->steps;
             drifts[i].apart = drifts[i].sizes + run->steps;
         }

@@ -3,78 +3,10 @@
 // there, the largest values, and the log-sum.
 #pragma once
 
+#include "drift.hpp"
 #include "model.hpp"
 
 namespace edgernn {
-
-struct Line {
-  std::string name;
-  double worst, tolerance;
-  bool ok() const { return worst <= tolerance; }  // a measure that is no number fails
-};
-
-// How far the file may be from the recording, as the manifest says.
-inline double tolerance_of(const Artifact& artifact) {
-  if (artifact.tolerance) return *artifact.tolerance;
-  throw BundleError("manifest.json does not say how far " + artifact.path +
-                    " may be from the golden run; expected its tolerance; "
-                    "export the bundle again");
-}
-
-// The differences of one tensor over a run.
-class Drift {
- public:
-  void add(const std::vector<double>& expected, const std::vector<double>& found) {
-    double largest = 0, difference = 0, squares = 0, difference_squares = 0;
-    for (std::size_t index = 0; index < expected.size(); ++index) {
-      const double apart = expected[index] - found[index], size = expected[index];
-      finite_ = finite_ && std::isfinite(apart);
-      largest = std::max(largest, std::abs(size)), difference = std::max(difference, std::abs(apart));
-      squares += size * size, difference_squares += apart * apart;
-    }
-    largest_ = std::max(largest_, largest), difference_ = std::max(difference_, difference);
-    const auto n = static_cast<double>(std::max<std::size_t>(expected.size(), 1));
-    steps_.emplace_back(std::sqrt(squares / n), std::sqrt(difference_squares / n));
-  }
-
-  double worst(bool forced) const {
-    if (!finite_) return std::numeric_limits<double>::infinity();
-    if (!forced) return difference_ / std::max(1.0, largest_);
-    double squares = 0, worst = 0;
-    for (const auto& [size, apart] : steps_) squares += size * size;
-    const double over_run = std::sqrt(squares / static_cast<double>(steps_.size()));
-    constexpr double kLeast = 1e-3;  // a tensor smaller than this in every value is as good as zero
-    for (const auto& [size, apart] : steps_) {
-      worst = std::max(worst, apart / std::max({size, over_run, kLeast}));
-    }
-    return worst;
-  }
-
- private:
-  double largest_ = 0, difference_ = 0;
-  bool finite_ = true;
-  std::vector<std::pair<double, double>> steps_;  // root mean squares: of the recording, of the difference
-};
-
-// The drifts of a run by row, in the order in which the rows came.
-class Drifts {
- public:
-  Drift& at(const std::string& name) {
-    const auto [found, fresh] = places_.emplace(name, rows_.size());
-    if (fresh) rows_.emplace_back(name, Drift());
-    return rows_[found->second].second;
-  }
-
-  void write(const Artifact& artifact, std::vector<Line>& lines) const {
-    for (const auto& [name, drift] : rows_) {
-      lines.push_back({name, drift.worst(artifact.forced), tolerance_of(artifact)});
-    }
-  }
-
- private:
-  std::map<std::string, std::size_t> places_;
-  std::vector<std::pair<std::string, Drift>> rows_;
-};
 
 class Golden {
  public:
@@ -149,7 +81,7 @@ class Golden {
         }
       }
     }
-    drifts.write(model.artifact(), lines);
+    drifts.write(model.artifact(), false, lines);
     return lines;
   }
 
@@ -232,7 +164,7 @@ class Golden {
     for (const TensorSpec& tensor : contract_.graph("encode").outputs) {
       drifts.at(tensor.name).add(recorded(tensor.name).numbers(), made.at(tensor.name).numbers());
     }
-    drifts.write(model.bundle.choose(model.artifact().format, "encode", {}), lines);
+    drifts.write(model.bundle.choose(model.artifact().format, "encode", {}), true, lines);
   }
 
   // In a forced run each layer by itself: an error in one of three would be small in all of them together.

@@ -123,8 +123,7 @@ int run_check(const Model& model) {
     lines.push_back({"tokenizer", 0, 0});
   }
   for (const Line& line : lines) {
-    std::printf("%-16s %.1e %g %s\n", line.name.c_str(), line.worst, line.tolerance,
-                line.ok() ? "ok" : "FAILED");
+    std::printf("%-16s %.1e %g %s\n", line.name.c_str(), line.worst, line.tolerance, line.verdict().c_str());
     ok = ok && line.ok();
   }
   return ok ? 0 : 1;
@@ -198,14 +197,15 @@ int main(int count, char** values) {
     std::replace_if(
         line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
         ' ');
-    std::fprintf(stderr, "%s\n", line.c_str());
+    std::fprintf(stderr, "error: %s\n", line.c_str());
     return 2;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr,
-                 "there is not enough memory for this bundle; expected some; close another program\n");
+                 "error: there is not enough memory for this bundle; expected some; close another program\n");
     return 2;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "the bundle is not what this example reads (%s); export it again\n", error.what());
+    std::fprintf(stderr, "error: the bundle is not what this example reads (%s); export it again\n",
+                 error.what());
     return 2;
   }
 }

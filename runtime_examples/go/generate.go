@@ -4,9 +4,9 @@ import "slices"
 
 // Options say how much to write and how.
 type Options struct {
-	Length int    // the most tokens
-	Seed   uint64 // of the random numbers, one a token
-	Sampling
+	Length   int    // the most tokens
+	Seed     uint64 // of the random numbers, one a token
+	Sampling        // none is the bundle's own; in any other a TopP of 0 keeps all
 }
 
 // Writing is a text that goes on with every token that is asked for.
@@ -42,6 +42,11 @@ func (m *Model) Generate(tokenizer *Tokenizer, prompt string, options Options) (
 func (m *Model) Write(ids []int64, contexts, state Tensors, options Options) (*Writing, error) {
 	if err := m.requireText(); err != nil {
 		return nil, err
+	}
+	if options.Sampling == (Sampling{}) {
+		options.Sampling = m.Bundle.Manifest.Decoding.Sampling
+	} else if options.TopP == 0 {
+		options.TopP = 1
 	}
 	if err := options.Sampling.Check(); err != nil {
 		return nil, err

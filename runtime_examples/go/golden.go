@@ -8,15 +8,29 @@ import (
 
 const least = 1e-3 // a tensor smaller than this in every value is as good as zero
 
-// Line says how far one tensor went from the recording; a measure that is no number fails.
+// Line says how far one tensor went from the recording, over all and, where it has any, at each step; a measure that is
+// no number fails.
 type Line struct {
 	Name             string
 	Worst, Tolerance float64
+	Steps            []float64
 }
 
 // OK tells whether it is within the tolerance.
 func (l Line) OK() bool {
 	return l.Worst <= l.Tolerance
+}
+
+// Verdict says so in words; of one that failed, at which step it was off first, and how far.
+func (l Line) Verdict() string {
+	if l.OK() {
+		return "ok"
+	}
+	first := slices.IndexFunc(l.Steps, func(apart float64) bool { return !(apart <= l.Tolerance) })
+	if first < 0 {
+		return "FAILED"
+	}
+	return fmt.Sprintf("FAILED: parts at step %d of 0 to %d by %.1e", first, len(l.Steps)-1, l.Steps[first])
 }
 
 // Golden is the bundle's recorded run. Where an output would make it too large, it has a few numbers of that instead:
@@ -238,8 +252,8 @@ type drifts struct {
 }
 
 type drift struct {
-	largest, difference float64
-	rows                [][2]float64 // root mean squares: of the recording, of the difference
+	largest float64
+	rows    [][3]float64 // of a step: root mean squares, of the recording and of the difference; the largest difference
 }
 
 func (d *drifts) add(name string, expected, found []float64) {
@@ -250,37 +264,41 @@ func (d *drifts) add(name string, expected, found []float64) {
 		}
 		d.of[name] = &drift{}
 	}
-	own, apart := d.of[name], make([]float64, len(found))
+	own, apart, most := d.of[name], make([]float64, len(found)), 0.0
+	expected = slices.Clone(expected)
 	for at := range found {
 		apart[at] = expected[at] - found[at]
-		if !(math.Abs(apart[at]) <= math.MaxFloat64) {
+		if !finite(apart[at]) {
 			apart[at] = math.Inf(1)
 		}
+		if !finite(expected[at]) {
+			expected[at] = 0
+		}
 		own.largest = max(own.largest, math.Abs(expected[at]))
-		own.difference = max(own.difference, math.Abs(apart[at]))
+		most = max(most, math.Abs(apart[at]))
 	}
-	own.rows = append(own.rows, [2]float64{rootMeanSquare(expected), rootMeanSquare(apart)})
+	own.rows = append(own.rows, [3]float64{rootMeanSquare(expected), rootMeanSquare(apart), most})
+}
+
+func finite(value float64) bool {
+	return math.Abs(value) <= math.MaxFloat64
 }
 
 func (d *drifts) lines(forced bool, tolerance float64) []Line {
 	var made []Line
 	for _, name := range d.names {
-		own := d.of[name]
-		worst := own.difference / max(1, own.largest)
-		if forced {
-			var sizes []float64
-			for _, row := range own.rows {
-				sizes = append(sizes, row[0])
-			}
-			worst = 0
-			for _, row := range own.rows {
-				worst = max(worst, row[1]/max(row[0], rootMeanSquare(sizes), least))
+		own, sizes, steps := d.of[name], []float64{}, []float64{}
+		for _, row := range own.rows {
+			sizes = append(sizes, row[0])
+		}
+		for _, row := range own.rows {
+			if forced {
+				steps = append(steps, row[1]/max(row[0], rootMeanSquare(sizes), least))
+			} else {
+				steps = append(steps, row[2]/max(1, own.largest))
 			}
 		}
-		if math.IsInf(own.difference, 1) {
-			worst = math.Inf(1)
-		}
-		made = append(made, Line{name, worst, tolerance})
+		made = append(made, Line{name, slices.Max(steps), tolerance, steps})
 	}
 	return made
 }

@@ -60,7 +60,7 @@ func CheckSampler(bundle *Bundle) ([]Line, error) {
 		}
 		tokens = append(tokens, token == choice.Token)
 	}
-	return []Line{{"uniforms", wrong(numbers), 0}, {"sampler", wrong(tokens), 0}}, nil
+	return []Line{{Name: "uniforms", Worst: wrong(numbers)}, {Name: "sampler", Worst: wrong(tokens)}}, nil
 }
 
 func wrong(right []bool) float64 {

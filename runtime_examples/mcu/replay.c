@@ -16,6 +16,12 @@ static float larger(float a, float b)
     return a != a || b <= a ? a : b;
 }
 
+/* How far a tensor is off: the most, and first at which step; `golden_steps` for none. */
+typedef struct {
+    float scale, worst, by;
+    uint32_t first;
+} drift;
+
 /* The largest difference of a tensor at a step; 4, which no tolerance allows, where exact values differ. */
 static float difference(const golden_tensor *tensor, uint32_t step)
 {
@@ -33,13 +39,14 @@ static float difference(const golden_tensor *tensor, uint32_t step)
     return worst;
 }
 
-/* What differences are measured in: the larger of 1 and the largest recorded value. */
+/* What differences are measured in: the larger of 1 and the largest recorded value that is finite. */
 static float scale(const golden_tensor *tensor)
 {
     float largest = 1.0f;
     const float *recorded = tensor->recorded;
     for (uint32_t i = 0; !tensor->exact && i < golden_steps * tensor->count; ++i) {
-        largest = larger(largest, magnitude(recorded[i]));
+        const float size = magnitude(recorded[i]);
+        largest = size > largest && size <= __FLT_MAX__ ? size : largest;
     }
     return largest;
 }
@@ -52,24 +59,49 @@ static uint32_t hashed(uint32_t hash, const golden_tensor *tensor)
     return hash;
 }
 
-static int row(const golden_tensor *tensor, float difference)
+static float allowed(const golden_tensor *tensor)
 {
-    const float worst = difference / scale(tensor);
-    const float tolerance = tensor->exact ? 0.0f : golden_tolerance;
-    const int failed = !(worst <= tolerance);
+    return tensor->exact ? 0.0f : golden_tolerance;
+}
+
+static void measure_at(drift *own, const golden_tensor *tensor, uint32_t step)
+{
+    const float off = difference(tensor, step) / own->scale;
+    own->worst = larger(own->worst, off);
+    if (own->first == golden_steps && !(off <= allowed(tensor))) {
+        own->first = step;
+        own->by = off;
+    }
+}
+
+static int row(const golden_tensor *tensor, const drift *own)
+{
+    const int failed = own->first < golden_steps;
     say(tensor->name);
     say(" ");
-    say_number(worst);
+    say_number(own->worst);
     say(" ");
-    say_number(tolerance);
-    say(failed ? " FAILED\n" : " ok\n");
+    say_number(allowed(tensor));
+    say(failed ? " FAILED: parts at step " : " ok\n");
+    if (failed) {
+        say_whole(own->first);
+        say(" of 0 to ");
+        say_whole(golden_steps - 1);
+        say(" by ");
+        say_number(own->by);
+        say("\n");
+    }
     return failed;
 }
 
 int replay(void)
 {
-    static float worst[GOLDEN_MOST]; /* zeros: an initialiser would be a call of memset */
+    static drift drifts[GOLDEN_MOST]; /* zeros: an initialiser would be a call of memset */
     uint32_t hash = 2166136261u;
+    for (uint32_t i = 0; i < golden_tensors; ++i) {
+        drifts[i].scale = scale(&golden_table[i]);
+        drifts[i].first = golden_steps;
+    }
     golden_begin();
     for (uint32_t step = 0; step < golden_steps; ++step) {
         if (golden_forced && step > 0) { golden_resume(step); }
@@ -80,12 +112,12 @@ int replay(void)
             return 1;
         }
         for (uint32_t i = 0; i < golden_tensors; ++i) {
-            worst[i] = larger(worst[i], difference(&golden_table[i], step));
+            measure_at(&drifts[i], &golden_table[i], step);
             hash = hashed(hash, &golden_table[i]);
         }
     }
     int failed = 0;
-    for (uint32_t i = 0; i < golden_tensors; ++i) { failed += row(&golden_table[i], worst[i]); }
+    for (uint32_t i = 0; i < golden_tensors; ++i) { failed += row(&golden_table[i], &drifts[i]); }
     say("hash ");
     say_whole(hash);
     say("\n");

@@ -4,7 +4,7 @@
 
 import { parseArgs } from 'node:util';
 
-import { check } from '../web/src/check.js';
+import { check, verdictOf } from '../web/src/check.js';
 import { BundleError, reason } from '../web/src/errors.js';
 import { generate, requireText, start } from '../web/src/generation.js';
 import { readGolden, row, stepsOf } from '../web/src/golden.js';
@@ -99,12 +99,8 @@ async function write(model, flags, seed, given) {
 }
 
 function printCheck(rows) {
-  for (const { name, worst, tolerance, ok, note } of rows)
-    print(
-      worst === null
-        ? `${name}  -  ${tolerance}  not run; ${note}`
-        : `${name}  ${worst.toExponential(2)}  ${tolerance}  ${ok ? 'ok' : 'FAILED'}`,
-    );
+  for (const row of rows)
+    print(`${row.name.padEnd(16)} ${row.worst?.toExponential(1) ?? '-'} ${row.tolerance} ${verdictOf(row)}`);
   return rows.every(({ ok }) => ok) ? 0 : 1;
 }
 
@@ -138,6 +134,6 @@ try {
 } catch (error) {
   const told =
     error instanceof BundleError ? error.message : `the bundle cannot be used (${error?.name}: ${reason(error)}); export it again`;
-  process.stderr.write(`${told.replaceAll(/\p{Cc}+/gu, ' ')}\n`);
+  process.stderr.write(`error: ${told.replaceAll(/\p{Cc}+/gu, ' ')}\n`);
   process.exitCode = 2;
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,31 @@ COLUMNS, AT_COLUMNS, LARGEST_IDS, LARGEST, LOG_SUM = (
 @dataclass(frozen=True)
 class Row:
     """What was checked, how far it is off (None: it could not be checked here), and how far it may
-    be.
+    be; ``steps`` how far at each step, where there are steps.
     """
 
     name: str
     worst: float | None
     tolerance: float
     note: str = ""
+    steps: tuple[float, ...] = ()
 
     @property
     def failed(self) -> bool:
         """Whether it is off by more than it may."""
         return self.worst is not None and not self.worst <= self.tolerance
+
+    @property
+    def verdict(self) -> str:
+        """What is said of it; of one that failed, at which step it was off first, and how far."""
+        if self.worst is None:
+            return f"not run; {self.note}"
+        off = (at for at, apart in enumerate(self.steps) if not apart <= self.tolerance)
+        first = next(off, None)
+        if first is None:
+            return "FAILED" if self.failed else "ok"
+        last = len(self.steps) - 1
+        return f"FAILED: parts at step {first} of 0 to {last} by {self.steps[first]:.1e}"
 
 
 def check(model: Model) -> list[Row]:
@@ -66,7 +79,8 @@ def check_golden(model: Model) -> list[Row]:
         if model.encoder is not None:
             given = {tensor["name"]: recorded[tensor["name"]] for tensor in model.encoder.inputs}
             made = {name: array[None] for name, array in model.encoder.run(given).items()}
-            rows += _compare(model.encoder, {name: recorded[name][None] for name in made}, made)
+            once = _compare(model.encoder, {name: recorded[name][None] for name in made}, made)
+            rows += [replace(row, steps=()) for row in once]
         steps = list(_replay(model, recorded))
         made = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
         return rows + _compare(model.stepper, recorded, made)
@@ -187,32 +201,42 @@ def _compare(session: Session, recorded: Arrays, found: Arrays) -> list[Row]:
             raise ValueError(f"{name} is {seen}, expected {made.dtype} {list(made.shape)}")
         pair = wanted.astype(np.float64), made.astype(np.float64)
         if not session.forced:
-            rows.append(Row(name, _largest_difference(*pair), tolerance))
+            rows.append(_row(name, _differences(*pair), tolerance))
         elif name in layered:
             layers = zip(*(np.moveaxis(each, layered[name], 0) for each in pair), strict=True)
             rows += [
-                Row(f"{name}[{index}]", _relative_difference(*layer), tolerance)
+                _row(f"{name}[{index}]", _relative_differences(*layer), tolerance)
                 for index, layer in enumerate(layers)
             ]
         else:
-            rows.append(Row(name, _relative_difference(*pair), tolerance))
+            rows.append(_row(name, _relative_differences(*pair), tolerance))
     return rows
 
 
-def _largest_difference(recorded: np.ndarray, found: np.ndarray) -> float:
+def _row(name: str, apart: np.ndarray, tolerance: float) -> Row:
+    """Return the row of a tensor that is this far off at each step ``[N]``."""
+    steps = tuple(float(each) if math.isfinite(each) else math.inf for each in apart)
+    return Row(name, max(steps), tolerance, steps=steps)
+
+
+def _differences(recorded: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return each step's largest difference, over the largest recorded value where that is above 1,
+    ``[N]``.
+    """
+    largest = np.abs(np.where(np.isfinite(recorded), recorded, 0)).max()
     with np.errstate(invalid="ignore"):
-        worst = float(np.abs(found - recorded).max() / max(1.0, np.abs(recorded).max()))
-    return worst if np.isfinite(worst) else float("inf")
+        apart = np.abs(found - recorded).reshape(len(recorded), -1).max(1)
+    return apart / max(1.0, largest)
 
 
-def _relative_difference(recorded: np.ndarray, found: np.ndarray) -> float:
-    """Return the worst step's root mean square of the difference, over the larger of that of its
-    recording and of all.
+def _relative_differences(recorded: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return each step's root mean square of the difference, over the larger of that of its
+    recording and of all, ``[N]``.
     """
     axes = tuple(range(1, recorded.ndim))
     sizes = np.sqrt(np.square(recorded).mean(axes))  # [N]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    sizes = np.where(np.isfinite(sizes), sizes, 0)
+    with np.errstate(invalid="ignore"):
         differences = np.sqrt(np.square(found - recorded).mean(axes))  # [N]
-        scale = np.maximum(LEAST_SCALE, np.maximum(sizes, np.sqrt(np.square(sizes).mean())))  # [N]
-        curve = np.where(differences == 0, 0, differences / scale)
-    return float(curve.max()) if np.isfinite(curve).all() else float("inf")
+    scale = np.maximum(LEAST_SCALE, np.maximum(sizes, np.sqrt(np.square(sizes).mean())))  # [N]
+    return differences / scale

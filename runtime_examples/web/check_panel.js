@@ -1,6 +1,7 @@
 // "Check this device": the golden run, the sampler and the tokenizer, as a table.
 
 import { attempt, element } from './page.js';
+import { verdictOf } from './src/check.js';
 
 export function startCheckPanel(engine) {
   const [button, verdict, table] = [element('check'), element('verdict'), element('rows')];
@@ -32,11 +33,12 @@ export function startCheckPanel(engine) {
   return { reset };
 }
 
-function line({ name, worst, tolerance, ok, note }) {
+function line(checked) {
+  const { name, worst, tolerance, ok } = checked;
   const row = document.createElement('tr');
   const found = worst === null ? '–' : tolerance ? worst.toExponential(2) : String(worst);
-  const verdict = worst === null ? `not run; ${note}` : ok ? '✓ ok' : '✗ FAILED';
-  for (const text of [name, found, String(tolerance), verdict])
+  const sign = worst === null ? '' : ok ? '✓ ' : '✗ ';
+  for (const text of [name, found, String(tolerance), sign + verdictOf(checked)])
     row.insertCell().textContent = text;
   row.cells[3].className = ok ? 'ok' : 'failed';
   return row;

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,11 @@ from servers import PYTHON_SERVER, Server
 EXAMPLES = Path(__file__).resolve().parents[2] / "runtime_examples"
 NODE_EXAMPLE, CPP = EXAMPLES / "node", EXAMPLES / "cpp"
 ANDROID, JVM = EXAMPLES / "android", EXAMPLES / "jvm"
+# a line of --check, the same in every host
+ROW = re.compile(
+    r"(?P<name>\S+) +(?P<worst>\S+) (?P<tolerance>\S+) (?P<verdict>ok|not run; .+|FAILED)"
+    r"(: parts at step (?P<step>\d+) of 0 to (?P<last>\d+) by (?P<by>\S+))?"
+)
 FOREIGN = ("edgernn", "torch", "onnx", "safetensors")  # what the Python example does without
 
 
@@ -62,18 +68,31 @@ class Command:
         """Return the one line with which the host refuses bad input."""
         done = self.run(*arguments)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert done.stderr.startswith("error: ")
         return done.stderr
 
     def rows(self, *arguments: object) -> dict[str, tuple[float | None, float, str]]:
         """Return the rows of ``--check``: what was compared → worst, tolerance and verdict."""
-        done = self.run(*arguments, "--check")
-        made = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
-        failed = any(verdict == "FAILED" for *_, verdict in made)
-        assert (done.returncode, done.stderr) == (int(failed), ""), done.stdout
+        made = [row.groups()[:4] for row in self._checked(*arguments)]
         return {
             name: (None if worst == "-" else float(worst), float(tolerance), verdict)
             for name, worst, tolerance, verdict in made
         }
+
+    def partings(self, *arguments: object) -> dict[str, tuple[int, int, float]]:
+        """Return of each tensor that is off at which step it is first, of how many, and how far."""
+        made = [row for row in self._checked(*arguments) if row["verdict"] == "FAILED"]
+        return {
+            row["name"]: (int(row["step"]), int(row["last"]) + 1, float(row["by"])) for row in made
+        }
+
+    def _checked(self, *arguments: object) -> list[re.Match[str]]:
+        done = self.run(*arguments, "--check")
+        rows = [row for line in done.stdout.splitlines() if (row := ROW.fullmatch(line))]
+        failed = any(row["verdict"] == "FAILED" for row in rows)
+        assert (done.returncode, done.stderr) == (int(failed), ""), done.stdout
+        assert len(rows) == done.stdout.count("\n"), done.stdout
+        return rows
 
     def failed(self, *arguments: object) -> list[str]:
         """Return the names of the rows of ``--check`` that failed."""

@@ -27,7 +27,8 @@ ROWS = {  # what is compared of each
     "audio": {"sample", "h_next", "memory_next"},
     "captioner": {"logits", "attention", "h_next", "c_next"},
 }
-_ROW = re.compile(r"^(\S+) (\S+) (\S+) (ok|FAILED)$", re.MULTILINE)
+_PARTS = r"FAILED: parts at step (\d+) of 0 to (\d+) by \S+"
+_ROW = re.compile(rf"^(\S+) (\S+) (\S+) (ok|{_PARTS})$", re.MULTILINE)
 
 for _tool in ("cc", "cmake", "make"):
     if shutil.which(_tool) is None:
@@ -74,7 +75,7 @@ def test_the_recorded_run_holds(network: str, built: Callable[[str], Path]) -> N
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     rows = _ROW.findall(done.stdout)
     assert {name for name, *_ in rows} == ROWS[network]
-    assert all(0 < float(worst) < 1e-5 for _, worst, *_ in rows), rows
+    assert all(0 < float(row[1]) < 1e-5 and row[3] == "ok" for row in rows), rows
     assert re.search(r"^c/step: \d+\.\d\d us a step$", done.stdout, re.MULTILINE)
 
 
@@ -83,7 +84,19 @@ def test_a_changed_weight_fails(compiled_bundles: dict[str, Path], tmp_path: Pat
     change_weight(tmp_path / "net" / "step.weights.bin")
     done = replay(tmp_path)
     assert done.returncode == 1
-    assert "logits" in {name for name, *_, verdict in _ROW.findall(done.stdout) if verdict != "ok"}
+    assert "logits" in {row[0] for row in _ROW.findall(done.stdout) if row[3] != "ok"}
+
+
+def test_the_step_at_which_a_tensor_is_off_first_is_told(
+    built: Callable[[str], Path], tmp_path: Path
+) -> None:
+    tensors = safetensors.numpy.load_file(built("lstm") / "net" / "golden.safetensors")
+    tensors["c_next"][5] += 9
+    tensors["c_next"][7] += 18
+    safetensors.numpy.save_file(tensors, tmp_path / "golden.safetensors")
+    done = _done([str(built("lstm") / "replay"), str(tmp_path / "golden.safetensors")])
+    (row,) = (row for row in _ROW.findall(done.stdout) if row[3] != "ok")
+    assert (row[0], *map(int, row[4:])) == ("c_next", 5, len(tensors["c_next"]) - 1)
 
 
 def test_the_text_is_that_of_edgernn(

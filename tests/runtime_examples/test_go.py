@@ -131,7 +131,8 @@ def test_what_differs_fails(lstm: Command, folder: Path) -> None:
             changed = {key: array.copy() for key, array in whole.items()}
             changed[name].flat[-1] = value
             host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(changed))
-            assert lstm.failed(folder) == [name]
+            ((found, (step, steps, _)),) = lstm.partings(folder).items()
+            assert (found, step) == (name, steps - 1)
     host_cases.replace(folder, "golden.safetensors", safetensors.numpy.save(whole))
     for key, row in (("uniforms", "uniforms"), ("tokens", "sampler")):
         copy = host_cases.copied(folder, folder.parent / key)
@@ -164,4 +165,6 @@ def test_a_changed_weight_fails(
         file.write("/* compiled anew */\n")
     done = go_host.go(host, "run", "./cmd/edgernn-run", str(bundle), "--check")
     assert done.returncode == 1
-    assert re.search(r"^logits .* FAILED$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^logits .* FAILED: parts at step \d+ of 0 to \d+ by", done.stdout, re.MULTILINE
+    )

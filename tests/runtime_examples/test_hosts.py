@@ -86,17 +86,27 @@ def test_a_run_that_differs_fails(
 ) -> None:
     wrong_golden(copy, name, value)
     layer = "[1]" if name == "c_next" and "int8" in artifact else ""
-    assert command.failed(copy, "--artifact", artifact) == [name + layer]
+    ((found, (step, steps, _)),) = command.partings(copy, "--artifact", artifact).items()
+    assert (found, step) == (name + layer, steps - 1)
 
 
 def test_rounded_files_start_each_step_from_the_recorded_state(
     command: Command, copy: Path
 ) -> None:
+    """And the step at which each tensor is off first is told, with how far it is there."""
     tensors = safetensors.numpy.load_file(copy / "golden.safetensors")
     tensors["c_next"][3] += 9  # what the next step starts from, in rounded files alone
+    tensors["c_next"][5] += 18
     host_cases.replace(copy, "golden.safetensors", safetensors.numpy.save(tensors))
-    assert command.failed(copy, "--artifact", STEPS[0]) == ["c_next"]
-    assert "logits" in command.failed(copy, "--artifact", STEPS[2])
+    steps = len(tensors["c_next"])
+    worst = command.rows(copy, "--artifact", STEPS[0])["c_next"][0] or 0
+    ((name, (step, count, by)),) = command.partings(copy, "--artifact", STEPS[0]).items()
+    assert (name, step, count) == ("c_next", 3, steps)
+    assert by == pytest.approx(worst / 2, rel=0.2)
+    found = {name: at[:2] for name, at in command.partings(copy, "--artifact", STEPS[2]).items()}
+    assert (found.pop("c_next[0]"), found.pop("c_next[1]")) == ((3, steps), (3, steps))
+    assert "logits" in found
+    assert set(found.values()) == {(4, steps)}
 
 
 @pytest.mark.parametrize("kind", ["text", "captioner_bundle_folder"])

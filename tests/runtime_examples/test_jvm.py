@@ -44,7 +44,7 @@ def test_the_script_writes_and_refuses(started: Command, tmp_path: Path) -> None
     flags = ["--prompt", prompt, "--length", 30, "--temperature", 0.8, "--seed", 7]
     assert ascii_only.good(bundle, *flags) == prompt + wanted + "\n"
     said = started.refusal(bundle, "--length", "-1")
-    assert said == "--length is -1, expected a whole number of 0 or more; give one\n"
+    assert said == "error: --length is -1, expected a whole number of 0 or more; give one\n"
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,14 @@ def test_what_is_missing_is_told(started: Command, setting: str, value: str, sai
 
 def test_an_older_java_is_refused(started: Command) -> None:
     java = shutil.which("java")
-    said = subprocess.run([java or "true", "-version"], capture_output=True, text=True, check=True)
-    if '"17' not in said.stderr:
+    version = subprocess.run(
+        [java or "true", "-version"], capture_output=True, text=True, check=True
+    )
+    if '"17' not in version.stderr:
         pytest.skip("needs Java 17 on the path")
     older = Command(started.words, {**started.environment, "JAVA_HOME": ""})
-    assert (
-        older.refusal("bundle") == "this is Java 17, expected 22 or newer; set JAVA_HOME to one\n"
-    )
+    said = older.refusal("bundle")
+    assert said == "error: this is Java 17, expected 22 or newer; set JAVA_HOME to one\n"
 
 
 def test_another_library_is_refused(jvm: Command, text: Path, tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ def test_threads_share_a_model_until_it_is_closed(
     settings = {"EDGERNN_RUNTIME": "android" if runtime == "android" else ""}
     done = Command((), settings, server=kotlin).run("--threads", 8, *words)
     assert (done.returncode, done.stdout) == (2, "1 8\n"), done.stderr
-    assert done.stderr == "the model is closed, expected one that is open; load it again\n"
+    assert done.stderr == "error: the model is closed, expected one that is open; load it again\n"
 
 
 def test_what_no_step_takes_is_told(jvm: Command, text: Path) -> None:

@@ -55,7 +55,7 @@ def run(firmware: Path, bundle: Path, artifact: str) -> dict[str, tuple[float, s
         env={**os.environ, **given},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = re.findall(r"^(\S+) (\S+) \S+ (ok|FAILED)$", done.stdout, re.MULTILINE)
+    rows = re.findall(r"^(\S+) (\S+) \S+ (ok|FAILED: parts .*)$", done.stdout, re.MULTILINE)
     return {name: (float(worst), verdict) for name, worst, verdict in rows}
 
 

@@ -6,7 +6,10 @@ import { fits, numbers, parse } from './safetensors.js';
 
 const LEAST_SCALE = 1e-3; // a tensor smaller than this in every value is as good as zero
 
-/** Replay the golden run; returns [{ name, worst, tolerance, ok }], a row per tensor; without one a row of worst null. */
+/**
+ * Replay the golden run; returns [{ name, worst, tolerance, ok, parts }], a row per tensor; without one a row of worst null.
+ * parts: of a tensor that is off { step, last, by }, the step at which it was first, the number of the last one, and how far.
+ */
 export async function checkGolden(model) {
   const path = model.bundle.manifest.golden;
   if (path === null) return [{ name: 'golden', worst: null, tolerance: 0, ok: true, note: 'the bundle has no recorded run' }];
@@ -45,7 +48,7 @@ async function checkEncode(model, golden) {
   const made = await model.run('encode', Object.fromEntries(inputs.map(({ name }) => [name, need(golden, name)])));
   const run = newRun(model.encoder);
   for (const { name } of outputs) run.compare(name, need(golden, name), made[name]);
-  return run.rows();
+  return run.rows().map((row) => ({ ...row, parts: undefined })); // before any step
 }
 
 async function checkStep(model, golden) {
@@ -130,19 +133,22 @@ class Run {
 
   note(name, wanted, found) {
     const size = this.forced ? rootMeanSquare : largest;
-    const same = wanted.length === found.length && found.every(Number.isFinite) && wanted.every(Number.isFinite);
+    const whole = wanted.every(Number.isFinite);
+    const same = wanted.length === found.length && found.every(Number.isFinite) && whole;
     const difference = same ? size(wanted.map((value, index) => value - found[index])) : Infinity;
     if (!this.seen.has(name)) this.seen.set(name, []);
-    this.seen.get(name).push([difference, size(wanted)]);
+    this.seen.get(name).push([difference, whole ? size(wanted) : 0]);
   }
 
   rows() {
+    const { tolerance } = this;
     return Array.from(this.seen, ([name, steps]) => {
       const sizes = steps.map(([, size]) => size);
-      const worst = this.forced
-        ? relativeWorst(steps, rootMeanSquare(sizes))
-        : largest(steps.map(([d]) => d)) / Math.max(1, largest(sizes));
-      return { name, worst, tolerance: this.tolerance, ok: worst <= this.tolerance };
+      const scale = this.forced ? Math.max(LEAST_SCALE, rootMeanSquare(sizes)) : Math.max(1, largest(sizes));
+      const off = steps.map(([difference, size]) => difference / Math.max(scale, this.forced ? size : 0));
+      const step = off.findIndex((each) => !(each <= tolerance));
+      const parts = step < 0 ? undefined : { step, last: off.length - 1, by: off[step] };
+      return { name, worst: largest(off), tolerance, ok: step < 0, parts };
     });
   }
 }
@@ -152,10 +158,6 @@ function layerOf({ dtype, dims, data }, axis, layer) {
   const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
   const made = data.filter((_, index) => Math.floor(index / inner) % dims[axis] === layer);
   return { dtype, dims: dims.filter((_, at) => at !== axis), data: made };
-}
-
-function relativeWorst(steps, scale) {
-  return largest(steps.map(([difference, size]) => difference / Math.max(LEAST_SCALE, scale, size)));
 }
 
 function largest(values) {

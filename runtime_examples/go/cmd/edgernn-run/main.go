@@ -174,11 +174,10 @@ func check(model *edgernn.Model) (int, error) {
 	}
 	code := 0
 	for _, line := range lines {
-		verdict := "ok"
 		if !line.OK() {
-			verdict, code = "FAILED", 1
+			code = 1
 		}
-		fmt.Printf("%-16s %.1e %g %s\n", line.Name, line.Worst, line.Tolerance, verdict)
+		fmt.Printf("%-16s %.1e %g %s\n", line.Name, line.Worst, line.Tolerance, line.Verdict())
 	}
 	return code, nil
 }

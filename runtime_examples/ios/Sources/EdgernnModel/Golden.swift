@@ -1,11 +1,19 @@
 import CoreVideo
 import Foundation
 
-/// How far one tensor went from the recording; a measure that is no number fails.
+/// How far one tensor went from the recording, over all and, where it has any, at each step; no number fails.
 public struct Line {
     public let name: String
     public let worst, tolerance: Double
+    public var steps: [Double] = []
     public var ok: Bool { worst <= tolerance }
+
+    /// What is said of it; of one that failed, at which step it was off first, and how far.
+    public var verdict: String {
+        if ok { return "ok" }
+        guard let first = steps.firstIndex(where: { !($0 <= tolerance) }) else { return "FAILED" }
+        return "FAILED: parts at step \(first) of 0 to \(steps.count - 1) by \(String(format: "%.1e", steps[first]))"
+    }
 }
 
 /// The bundle's recorded run, and its replay on this device. Where an output would make the run too large, it has a few numbers
@@ -74,7 +82,10 @@ public struct Golden {
                 try addState(spec, made, index, forced, &drifts)
             }
         }
-        let lines = drifts.map { Line(name: $0.key, worst: $0.value.worst(forced), tolerance: tolerance) }
+        let lines = drifts.map { name, drift -> Line in
+            let steps = drift.steps(forced)
+            return Line(name: name, worst: steps.max() ?? .infinity, tolerance: tolerance, steps: steps)
+        }
         return try encodeLines(model) + lines.sorted { $0.name < $1.name }
     }
 
@@ -85,7 +96,7 @@ public struct Golden {
         return try made.map { name, found -> Line in
             var drift = Drift()
             try drift.add(tensor(name).floats()[...], found.floats()[...])
-            return Line(name: name, worst: drift.worst(forced), tolerance: tolerance)
+            return Line(name: name, worst: drift.steps(forced).max() ?? .infinity, tolerance: tolerance)
         }.sorted { $0.name < $1.name }
     }
 
@@ -165,25 +176,27 @@ public struct Golden {
 /// The differences of one tensor over a run.
 private struct Drift {
     private var largest = 0.0
-    private var difference = 0.0
-    private var finite = true
-    private var rows: [(size: Double, apart: Double)] = [] // root mean squares: of the recording, of the difference
+    /// Of each step the largest difference, infinite where a value is not finite, and root mean squares: of the recording, of
+    /// the difference.
+    private var rows: [(difference: Double, size: Double, apart: Double)] = []
 
-    mutating func add(_ expected: ArraySlice<Float>, _ found: ArraySlice<Float>) {
-        let apart = zip(expected, found).map { Double($0) - Double($1) }
-        finite = finite && expected.count == found.count && apart.allSatisfy(\.isFinite)
-        largest = expected.reduce(largest) { max($0, abs(Double($1))) }
-        difference = apart.reduce(difference) { max($0, abs($1)) }
-        let size = expected.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(expected.count)
-        rows.append((size.squareRoot(), (apart.reduce(0.0) { $0 + $1 * $1 } / Double(apart.count)).squareRoot()))
+    mutating func add(_ recorded: ArraySlice<Float>, _ found: ArraySlice<Float>) {
+        let apart = zip(recorded, found).map { Double($0) - Double($1) }
+        let expected = recorded.map { $0.isFinite ? Double($0) : 0 }
+        let finite = recorded.count == found.count && apart.allSatisfy(\.isFinite)
+        largest = expected.reduce(largest) { max($0, abs($1)) }
+        let size = (expected.reduce(0.0) { $0 + $1 * $1 } / Double(expected.count)).squareRoot()
+        let off = (apart.reduce(0.0) { $0 + $1 * $1 } / Double(apart.count)).squareRoot()
+        rows.append((finite ? apart.reduce(0.0) { max($0, abs($1)) } : .infinity, size, off))
     }
 
-    func worst(_ forced: Bool) -> Double {
-        guard finite else { return .infinity }
-        guard forced else { return difference / max(1, largest) }
+    /// How far it is off at each step.
+    func steps(_ forced: Bool) -> [Double] {
         let least = 1e-3 // a tensor smaller than this in every value is as good as zero
         let overRun = max(least, (rows.reduce(0.0) { $0 + $1.size * $1.size } / Double(rows.count)).squareRoot())
-        return rows.map { $0.apart / max($0.size, overRun) }.max() ?? .infinity
+        return rows.map { row in
+            forced && row.difference.isFinite ? row.apart / max(row.size, overRun) : row.difference / max(1, largest)
+        }
     }
 }
 

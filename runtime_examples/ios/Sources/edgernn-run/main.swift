@@ -53,7 +53,10 @@ func check(_ model: Model) throws -> Int32 {
     } else {
         lines = try Golden(model.bundle).check(model) + lines
     }
-    for line in lines { print(line.name, line.worst, "of", line.tolerance, line.ok ? "ok" : "FAILED") }
+    for line in lines {
+        let name = line.name.padding(toLength: max(16, line.name.count), withPad: " ", startingAt: 0)
+        print(name, String(format: "%.1e %g", line.worst, line.tolerance), line.verdict)
+    }
     return lines.allSatisfy(\.ok) ? 0 : 1
 }
 
@@ -127,6 +130,6 @@ do {
         try await write(model, arguments)
     }
 } catch {
-    FileHandle.standardError.write(Data("\(error)\n".utf8))
+    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
     exit(2)
 }

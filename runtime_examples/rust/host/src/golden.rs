@@ -9,17 +9,31 @@ use crate::tensor::{Dtype, Tensor, Tensors};
 
 const LEAST: f64 = 1e-3; // a tensor smaller than this in every value is as good as zero
 
-/// How far one tensor went from the recording; a measure that is no number fails.
+/// How far one tensor went from the recording, over all and, where it has any, at each step; a measure that is no number fails.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     pub name: String,
     pub worst: f64,
     pub tolerance: f64,
+    pub steps: Vec<f64>,
 }
 
 impl Line {
     pub fn ok(&self) -> bool {
         self.worst <= self.tolerance
+    }
+
+    /// What is said of it; of one that failed, at which step it was off first, and how far.
+    pub fn verdict(&self) -> String {
+        let first = self.steps.iter().position(|apart| apart.is_nan() || *apart > self.tolerance);
+        match (self.ok(), first) {
+            (true, _) => "ok".into(),
+            (false, None) => "FAILED".into(),
+            (false, Some(step)) => {
+                let (last, by) = (self.steps.len() - 1, self.steps[step]);
+                format!("FAILED: parts at step {step} of 0 to {last} by {by:.1e}")
+            }
+        }
     }
 }
 
@@ -136,7 +150,8 @@ impl<'a> Golden<'a> {
         for spec in &encode.outputs {
             let mut drift = Drift::default();
             drift.add(&self.tensor(&spec.name)?.numbers(), &made[&spec.name].numbers());
-            lines.push(drift.line(spec.name.clone(), promise.forced, promise.tolerance));
+            let line = drift.line(spec.name.clone(), promise.forced, promise.tolerance);
+            lines.push(Line { steps: Vec::new(), ..line }); // before any step
         }
         Ok(lines)
     }
@@ -256,9 +271,14 @@ impl<'a> Golden<'a> {
 #[derive(Default)]
 struct Drift {
     largest: f64,
-    difference: f64,
-    unlike: bool,          // whether a difference was no number
-    rows: Vec<(f64, f64)>, // root mean squares: of the recording, of the difference
+    rows: Vec<Row>,
+}
+
+/// A step of it.
+struct Row {
+    difference: f64, // the largest; infinite where one is no number
+    size: f64,       // root mean squares: of the recording, of the difference
+    apart: f64,
 }
 
 fn drift_of<'d>(drifts: &'d mut Vec<(String, Drift)>, name: &str) -> &'d mut Drift {
@@ -272,22 +292,26 @@ fn drift_of<'d>(drifts: &'d mut Vec<(String, Drift)>, name: &str) -> &'d mut Dri
 impl Drift {
     fn add(&mut self, expected: &[f64], found: &[f64]) {
         let apart: Vec<f64> = expected.iter().zip(found).map(|(one, other)| one - other).collect();
-        self.unlike |= apart.iter().any(|value| !value.is_finite()) || expected.len() != found.len();
+        let unlike = apart.iter().any(|value| !value.is_finite()) || expected.len() != found.len();
+        let expected: Vec<f64> = expected.iter().map(|value| if value.is_finite() { *value } else { 0.0 }).collect();
         let most = |of: &[f64]| of.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
-        self.largest = self.largest.max(most(expected));
-        self.difference = self.difference.max(most(&apart));
-        self.rows.push((root_mean_square(expected.iter()), root_mean_square(apart.iter())));
+        self.largest = self.largest.max(most(&expected));
+        let difference = if unlike { f64::INFINITY } else { most(&apart) };
+        let (size, apart) = (root_mean_square(expected.iter()), root_mean_square(apart.iter()));
+        self.rows.push(Row { difference, size, apart });
     }
 
     fn line(&self, name: String, forced: bool, tolerance: f64) -> Line {
-        let over_run = root_mean_square(self.rows.iter().map(|(size, _)| size)).max(LEAST);
-        let relative = self.rows.iter().map(|(size, apart)| apart / size.max(over_run)).fold(0.0, f64::max);
-        let worst = match (self.unlike, forced) {
-            (true, _) => f64::INFINITY,
-            (false, true) => relative,
-            (false, false) => self.difference / self.largest.max(1.0),
+        let over_run = root_mean_square(self.rows.iter().map(|row| &row.size)).max(LEAST);
+        let off = |row: &Row| {
+            if forced && row.difference.is_finite() {
+                row.apart / row.size.max(over_run)
+            } else {
+                row.difference / self.largest.max(1.0)
+            }
         };
-        Line { name, worst, tolerance }
+        let steps: Vec<f64> = self.rows.iter().map(off).collect();
+        Line { name, worst: steps.iter().copied().fold(0.0, f64::max), tolerance, steps }
     }
 }
 

@@ -64,5 +64,6 @@ pub fn replay(bundle: &Bundle) -> Result<Vec<Line>> {
 
 fn line(name: &str, right: &[bool]) -> Line {
     let wrong = right.iter().filter(|&&right| !right).count();
-    Line { name: name.to_owned(), worst: if right.is_empty() { f64::INFINITY } else { wrong as f64 }, tolerance: 0.0 }
+    let worst = if right.is_empty() { f64::INFINITY } else { wrong as f64 };
+    Line { name: name.to_owned(), worst, tolerance: 0.0, steps: Vec::new() }
 }

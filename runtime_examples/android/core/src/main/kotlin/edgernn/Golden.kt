@@ -1,14 +1,23 @@
 package edgernn
 
+import java.util.Locale
 import kotlin.math.abs
 import kotlin.math.exp
 import kotlin.math.ln
 import kotlin.math.max
 import kotlin.math.sqrt
 
-/** How far one tensor went from the recording; a measure that is no number fails. */
-data class Line(val name: String, val worst: Double, val tolerance: Double) {
+/** How far one tensor went from the recording, over all and, where it has any, at each of its [steps]; no number fails. */
+data class Line(val name: String, val worst: Double, val tolerance: Double, val steps: List<Double> = emptyList()) {
     val ok get() = worst <= tolerance
+
+    /** What is said of it; of one that failed, at which step it was off first, and how far. */
+    val verdict: String get() {
+        if (ok) return "ok"
+        val first = steps.indexOfFirst { !(it <= tolerance) }
+        if (first < 0) return "FAILED"
+        return "FAILED: parts at step $first of 0 to ${steps.lastIndex} by %.1e".format(Locale.ROOT, steps[first])
+    }
 }
 
 /** What a check says of a bundle that has no recorded run, which is no failure. */
@@ -66,7 +75,9 @@ class Golden(private val bundle: Bundle) {
                 }
             }
         }
-        return encodeLines(model) + drifts.map { (name, drift) -> Line(name, drift.worst(forced), tolerance) }
+        return encodeLines(model) + drifts.map { (name, drift) ->
+            drift.steps(forced).let { Line(name, it.max(), tolerance, it) }
+        }
     }
 
     private fun encodeLines(model: Model): List<Line> {
@@ -75,7 +86,7 @@ class Golden(private val bundle: Bundle) {
         val (tolerance, forced) = promised(bundle.choose(model.artifact.format, "encode"))
         return encode.outputs.map { spec ->
             val drift = Drift().also { it.add(tensor(spec.name).numbers, made.getValue(spec.name).numbers) }
-            Line(spec.name, drift.worst(forced), tolerance)
+            Line(spec.name, drift.steps(forced).max(), tolerance)
         }
     }
 
@@ -161,23 +172,23 @@ private fun promised(artifact: Artifact): Promise = artifact.promise ?: throw Bu
 /** The differences of one tensor over a run. */
 private class Drift {
     private var largest = 0.0
-    private var difference = 0.0
-    private var finite = true
+    private val differences = ArrayList<Double>() // the largest of each step; infinite where a value is not finite
     private val rows = ArrayList<Pair<Double, Double>>() // root mean squares: of the recording, of the difference
 
-    fun add(expected: DoubleArray, found: DoubleArray) {
-        val apart = DoubleArray(expected.size) { expected[it] - found[it] }
-        finite = finite && apart.all { it.isFinite() }
+    fun add(recorded: DoubleArray, found: DoubleArray) {
+        val apart = DoubleArray(recorded.size) { recorded[it] - found[it] }
+        val expected = DoubleArray(recorded.size) { if (recorded[it].isFinite()) recorded[it] else 0.0 }
         largest = max(largest, expected.maxOf { abs(it) })
-        difference = max(difference, apart.maxOf { abs(it) })
+        differences.add(if (apart.all { it.isFinite() }) apart.maxOf { abs(it) } else Double.POSITIVE_INFINITY)
         rows.add(sqrt(expected.sumOf { it * it } / expected.size) to sqrt(apart.sumOf { it * it } / apart.size))
     }
 
-    fun worst(forced: Boolean): Double {
-        if (!finite) return Double.POSITIVE_INFINITY
-        if (!forced) return difference / max(1.0, largest)
+    /** How far it is off at each step. */
+    fun steps(forced: Boolean): List<Double> {
         val overRun = max(LEAST, sqrt(rows.sumOf { (size, _) -> size * size } / rows.size))
-        return rows.maxOf { (size, apart) -> apart / max(size, overRun) }
+        return differences.zip(rows) { difference, (size, apart) ->
+            if (!forced || difference.isInfinite()) difference / max(1.0, largest) else apart / max(size, overRun)
+        }
     }
 
     private companion object {

@@ -70,7 +70,7 @@ internal fun end(arguments: List<String>, run: (List<String>) -> Int = ::run): I
 }
 
 private fun refuse(line: String): Int {
-    System.err.println(line.map { if (it < ' ') ' ' else it }.joinToString(""))
+    System.err.println("error: " + line.map { if (it < ' ') ' ' else it }.joinToString(""))
     return 2
 }
 
@@ -98,7 +98,7 @@ private fun check(model: Model): Int {
     val lines = golden + replayVectors(model.bundle) + text
     for (line in lines) {
         val tolerance = line.tolerance.toBigDecimal().stripTrailingZeros().toPlainString()
-        println("%-16s %.1e %s %s".format(line.name, line.worst, tolerance, if (line.ok) "ok" else "FAILED"))
+        println("%-16s %.1e %s %s".format(line.name, line.worst, tolerance, line.verdict))
     }
     return if (lines.all { it.ok }) 0 else 1
 }

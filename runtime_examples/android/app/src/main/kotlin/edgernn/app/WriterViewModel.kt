@@ -54,7 +54,7 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     fun check() = start {
         val golden = if (model.bundle.hasGolden) Golden(model.bundle).check(model) else emptyList()
         val lines = (golden + replayVectors(model.bundle)).map { line ->
-            "%s %.2g %s".format(line.name, line.worst, if (line.ok) "ok" else "FAILED")
+            "%s %.2g %s".format(line.name, line.worst, line.verdict)
         }
         val table = (if (model.bundle.hasGolden) lines else listOf(NO_GOLDEN) + lines).joinToString("\n")
         shown.update { it.copy(text = table) }
