@@ -18,7 +18,7 @@ from contract import BATCH, Contract, attention_of, graph_of, ids_of, of_role, s
 from errors import BundleError
 from manifest import Manifest, vocabulary_of
 from session import FORMAT, RUNTIME, TITLE, VERSION, Session, lacking_runtime
-from tensors import Arrays, fits, read_tensors
+from tensors import Arrays, fits, read_tensors, wrong
 from tokenizer import Tokenizer
 
 
@@ -92,7 +92,7 @@ class Model:
                 f"a sequence begins with {sorted(inputs or {})} and {batch} rows, expected what "
                 "encode takes, if there is encode, and 1 row or more"
             )
-        made = self.encoder.run(inputs or {}) if self.encoder is not None else {}
+        made = self._run(self.encoder, inputs or {}) if self.encoder is not None else {}
         contexts = {name: made[name] for name in self.names("context")}
         sizes = {**self.contract["sizes"], BATCH: batch}
         given = [(tensor, (inputs or {})[tensor["name"]]) for tensor in self._encode_inputs()]
@@ -108,7 +108,7 @@ class Model:
             The outputs, and the state after the call, to be given to the next one.
         """
         self._check_ids(inputs)
-        made = self.stepper.run({**inputs, **state})
+        made = self._run(self.stepper, {**inputs, **state})
         after = {name: made.pop(f"{name}_next") for name in self.names("state")}
         return made, after
 
@@ -135,17 +135,33 @@ class Model:
             into[row] = taken[other_row]
         return made
 
+    def _run(self, session: Session, given: Arrays) -> Arrays:
+        try:
+            return session.run(given)
+        except BundleError as error:
+            raise BundleError(
+                wrong(session.inputs, given, self.contract["sizes"]) or error
+            ) from error
+
     def _check_ids(self, inputs: Arrays) -> None:
         """Refuse what is not below its axis: the runtime would read another row."""
         for tensor in self.stepper.inputs:
-            values = inputs.get(tensor["name"])
-            if tensor["below"] is None or values is None or not values.size:
+            if tensor["below"] is None or tensor["name"] not in inputs:
                 continue
-            size = self.contract["sizes"][tensor["below"]]
-            if values.min() < 0 or values.max() >= size:
+            values, size = (
+                np.asarray(inputs[tensor["name"]]),
+                self.contract["sizes"][tensor["below"]],
+            )
+            if values.dtype.kind not in "iu":
                 raise BundleError(
-                    f"an id of {tensor['name']} is {values.min()} or {values.max()}, expected 0 to "
-                    f"{size - 1}; use the bundle's tokenizer"
+                    f"the ids of {tensor['name']} are {values.dtype}, expected whole numbers; give "
+                    f"them as {tensor['dtype']}"
+                )
+            if values.size and (values.min() < 0 or values.max() >= size):
+                off = values[(values < 0) | (values >= size)][0]
+                raise BundleError(
+                    f"an id of {tensor['name']} is {off}, expected 0 to {size - 1}; use the "
+                    "bundle's tokenizer"
                 )
 
     def _encoded(self, made: Arrays) -> Arrays:
@@ -169,7 +185,7 @@ class Model:
         return made
 
 
-def load(path: Path, artifact: str | None = None) -> Model:
+def load(path: Path | str, artifact: str | None = None) -> Model:
     """Open a bundle, a folder or a ``.edgernn`` file; every file is held against the manifest
     first.
 
@@ -181,7 +197,7 @@ def load(path: Path, artifact: str | None = None) -> Model:
     Raises:
         BundleError: the bundle is missing, damaged or of another version, or has no such artifact.
     """
-    bundle = open_bundle(path)
+    bundle = open_bundle(Path(path))
     chosen = _choose(bundle.manifest, artifact)
     encoder = _encoder_of(bundle.manifest, chosen)
     bundle.verify()

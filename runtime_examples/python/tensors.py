@@ -44,6 +44,24 @@ def fits(tensor: dict[str, Any], array: np.ndarray, sizes: dict[str, int]) -> bo
     return array.dtype == tensor["dtype"] and array.ndim == len(axes) and same
 
 
+def wrong(tensors: list[dict[str, Any]], given: Arrays, sizes: dict[str, int]) -> str | None:
+    """Return what is wrong with what a graph is given: one that is missing, no array, or of other
+    sizes than the contract or the arrays before it have.
+    """
+    sizes = dict(sizes)
+    for tensor in tensors:
+        name, axes, array = tensor["name"], tensor["axes"], given.get(tensor["name"])
+        if array is None:
+            return f"{name} is missing; give every input, context and state"
+        if not isinstance(array, np.ndarray):
+            return f"{name} is a {type(array).__name__}, expected an array of numpy; give one"
+        wanted = [sizes.get(axis, axis) for axis in axes]
+        sizes |= dict(zip(axes, array.shape, strict=False)) | sizes
+        if [*array.shape] != [sizes.get(axis) for axis in axes]:
+            return f"{name} is {[*array.shape]}, expected {wanted}; give what the contract says"
+    return None
+
+
 def last_of_row(array: np.ndarray, axes: list[str]) -> np.ndarray:
     """Return what the first row has at the last time: the axes other than batch and time."""
     return array[tuple({BATCH: 0, TIME: -1}.get(axis, slice(None)) for axis in axes)]

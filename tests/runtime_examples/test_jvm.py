@@ -99,8 +99,9 @@ def test_a_picture_is_stretched_as_pillow_does(
 
 
 def test_a_picture_is_captioned_and_another_file_refused(
-    jvm: Command, captioner_bundle_folder: Path, tmp_path: Path
+    jvm: Command, captioner_bundle_folder: Path, text: Path, tmp_path: Path
 ) -> None:
+    assert "which sees no pictures" in jvm.refusal(text, "--image", tmp_path / "teal.jpg")
     Image.new("RGB", (50, 40), "teal").save(tmp_path / "teal.jpg")
     assert jvm.good(captioner_bundle_folder, "--image", tmp_path / "teal.jpg", "--length", 4)
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))

@@ -130,6 +130,25 @@ def test_a_manifest_of_several_lines_is_refused_in_one(folder: Path) -> None:
     assert not set(said) & {"\n", "\x1b"}
 
 
+def test_what_no_step_takes_is_refused(text: Path) -> None:
+    script = """
+    import { load } from './model.mjs';
+    const model = await load(process.argv[1]);
+    const { state } = await model.begin();
+    const tokens = { dtype: 'int64', dims: [2, 1], data: new BigInt64Array(2) };
+    for (const inputs of [{ tokens }, {}, undefined, { tokens: [[1]] }])
+      await model.step(inputs, state).catch((error) => console.log(`${error.name}: ${error.message}`));
+    """
+    command = ["node", "--input-type=module", "-e", script, str(text)]
+    done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        "BundleError: h is float32 [2,1,8], expected float32 [2,2,8]; give what the contract says",
+        "BundleError: tokens is missing; give every input, context and state",
+        "BundleError: tokens is missing; give every input, context and state",
+        "BundleError: tokens is no tensor, expected { dtype, dims, data }; give one",
+    ]
+
+
 def test_a_long_prompt_is_fed_in_parts_of_bounded_logits() -> None:
     source = """
     import { prefill } from '../web/src/generation.js';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ print(json.dumps([each and each["name"] for each in found]))
     assert drive(bundle_folder, script) == ["snekot", "stigol", None]
 
 
-def test_an_id_that_is_none_is_refused(bundle_folder: Path) -> None:
+def test_what_no_step_takes_is_refused(bundle_folder: Path) -> None:
     script = """
 import json, sys
 from pathlib import Path
@@ -44,15 +45,21 @@ sys.path.insert(0, sys.argv[1])
 import numpy
 from errors import BundleError
 from model import load
-model, said = load(Path(sys.argv[2])), []
+model, said = load(sys.argv[2]), []
 contexts, state = model.begin()
-for wrong in (-1, 10_000):
+ids = {model.ids["name"]: numpy.array([[0]])}
+wrong = [{"tokens": numpy.array(each)} for each in ([[-1]], [[10_000]], [[0.5]], [[0], [0]])]
+for inputs, before in (*((each, state) for each in wrong), ({}, state), (ids, {**state, "h": [0]})):
     try:
-        model.step({model.ids["name"]: numpy.array([[wrong]])}, state)
+        model.step(inputs, before)
     except BundleError as error:
         said.append(str(error))
 print(json.dumps(said))
 """
-    low, high = drive(bundle_folder, script)
-    assert "an id of tokens is -1 or -1, expected 0 to" in low
-    assert "an id of tokens is 10000 or 10000, expected 0 to" in high
+    low, high, parts, rows, none, kind = drive(bundle_folder, script)
+    assert "an id of tokens is -1, expected 0 to" in low
+    assert "an id of tokens is 10000, expected 0 to" in high
+    assert "the ids of tokens are float64, expected whole numbers" in parts
+    assert re.match(r"h is \[\d, 1, \d+\], expected \[\d, 2, \d+\]; give what", rows)
+    assert none == "tokens is missing; give every input, context and state"
+    assert kind == "h is a list, expected an array of numpy; give one"

@@ -6,7 +6,7 @@ import { moduleOf, openModule } from './compiled.js';
 import { BATCH, TIME, attentionOf, idsOf, ofRole, scoresOf, sizeOf } from './contract.js';
 import { BundleError, reason } from './errors.js';
 import { openOnnx } from './ort_session.js';
-import { arrayType, fits, parse, repeated, withRow, zeros } from './safetensors.js';
+import { arrayType, fits, parse, repeated, withRow, wrong, zeros } from './safetensors.js';
 
 export class Model {
   /**
@@ -127,9 +127,8 @@ export class Model {
     try {
       return await this.sessions[graph].run(feeds);
     } catch (error) {
-      throw new BundleError(
-        `the model refuses its inputs: ${reason(error)}; expected what the contract says; export the bundle again`,
-      );
+      const told = wrong(this.bundle[graph].inputs, feeds, this.contract.sizes);
+      throw new BundleError(told ?? `the model refuses its inputs: ${reason(error)}; expected what the contract says; give that`);
     }
   }
 
@@ -156,11 +155,11 @@ export class Model {
   /** Refuse what is not below its axis: the runtime would read another row, in silence. */
   checkIds(inputs) {
     for (const { name, below } of this.bundle.step.inputs) {
-      if (below === null || !inputs[name]) continue;
+      if (below === null) continue;
       const size = this.contract.sizes[below];
-      const wrong = inputs[name].data.find((id) => id < 0 || id >= size);
-      if (wrong !== undefined)
-        throw new BundleError(`an id of ${name} is ${wrong}, expected 0 to ${size - 1}; encode with the bundle's tokenizer`);
+      const off = inputs?.[name]?.data?.find((id) => id < 0 || id >= size); // what is no tensor is told by run
+      if (off !== undefined)
+        throw new BundleError(`an id of ${name} is ${off}, expected 0 to ${size - 1}; encode with the bundle's tokenizer`);
     }
   }
 }

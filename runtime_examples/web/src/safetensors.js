@@ -42,6 +42,27 @@ export function fits({ dtype, axes }, tensor, sizes) {
   return same && axes.every((axis, at) => sizeOf(sizes, axis, tensor.dims[at]) === tensor.dims[at]);
 }
 
+/**
+ * Say what is wrong with what a graph is given: a tensor that is missing, none, or of another dtype or other sizes than the
+ * contract or the tensors before it have; null where nothing is.
+ */
+export function wrong(specs, given, known) {
+  const sizes = { ...known };
+  for (const spec of specs) {
+    const { name, dtype, axes } = spec;
+    const tensor = given[name];
+    if (tensor === undefined) return `${name} is missing; give every input, context and state`;
+    if (!ArrayBuffer.isView(tensor?.data) || !Array.isArray(tensor.dims))
+      return `${name} is no tensor, expected { dtype, dims, data }; give one`;
+    if (!fits(spec, tensor, sizes)) {
+      const wanted = axes.map((axis) => sizeOf(sizes, axis, axis));
+      return `${name} is ${tensor.dtype} [${tensor.dims}], expected ${dtype} [${wanted}]; give what the contract says`;
+    }
+    axes.forEach((axis, at) => (sizes[axis] = tensor.dims[at]));
+  }
+  return null;
+}
+
 /** Make a tensor of zeros. */
 export function zeros(dtype, dims) {
   const Type = arrayType(dtype);

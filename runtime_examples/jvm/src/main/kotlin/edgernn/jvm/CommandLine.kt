@@ -16,6 +16,7 @@ import edgernn.caption
 import edgernn.generate
 import edgernn.replayVectors
 import java.io.File
+import java.util.Locale
 
 private const val USAGE = """edgernn BUNDLE [--prompt TEXT | --image FILE] [--length N] [--json]
         [--temperature T] [--top-k K] [--top-p P] [--seed S]
@@ -98,7 +99,7 @@ private fun check(model: Model): Int {
     val lines = golden + replayVectors(model.bundle) + text
     for (line in lines) {
         val tolerance = line.tolerance.toBigDecimal().stripTrailingZeros().toPlainString()
-        println("%-16s %.1e %s %s".format(line.name, line.worst, tolerance, line.verdict))
+        println("%-16s %.1e %s %s".format(Locale.ROOT, line.name, line.worst, tolerance, line.verdict))
     }
     return if (lines.all { it.ok }) 0 else 1
 }
@@ -144,6 +145,9 @@ private fun picture(bundle: Bundle, given: Given): Tensor = given["--image"]?.le
 private fun write(model: Model, given: Given): Int {
     if (!model.bundle.hasTokenizer) throw BundleError(
         "the bundle has no tokenizer, so that there is no text to write; replay its recorded run with --check",
+    )
+    if ("--image" in given && !model.bundle.contract.encodes) throw BundleError(
+        "the bundle is a language model, which sees no pictures, expected a captioner; leave --image out",
     )
     val tokenizer = Tokenizer(model.bundle)
     val prompt = given["--prompt"] ?: ""

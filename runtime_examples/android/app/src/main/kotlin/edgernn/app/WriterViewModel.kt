@@ -14,6 +14,7 @@ import edgernn.Tokenizer
 import edgernn.caption
 import edgernn.generate
 import edgernn.replayVectors
+import java.util.Locale
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
@@ -54,7 +55,7 @@ class WriterViewModel(application: Application) : AndroidViewModel(application) 
     fun check() = start {
         val golden = if (model.bundle.hasGolden) Golden(model.bundle).check(model) else emptyList()
         val lines = (golden + replayVectors(model.bundle)).map { line ->
-            "%s %.2g %s".format(line.name, line.worst, line.verdict)
+            "%s %.2g %s".format(Locale.ROOT, line.name, line.worst, line.verdict)
         }
         val table = (if (model.bundle.hasGolden) lines else listOf(NO_GOLDEN) + lines).joinToString("\n")
         shown.update { it.copy(text = table) }
