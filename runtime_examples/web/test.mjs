@@ -112,7 +112,8 @@ const SCENARIOS = {
     await openBundle(page, spec.wrong_golden);
     await page.click('#check');
     await page.waitForSelector('#verdict.failed');
-    check((await page.locator('#rows td.failed').count()) > 0, 'the row that failed is marked');
+    const [failed] = await page.locator('#rows td.failed').allTextContents();
+    check(/^✗ FAILED: parts at step \d+ of 0 to \d+ by /.test(failed), `the row that failed says where: ${failed}`);
   },
   async 'stop, then continue'({ page, spec }) {
     await openBundle(page, spec.text);
