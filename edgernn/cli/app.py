@@ -40,9 +40,10 @@ from edgernn.cli import (
     translate,
     verify,
 )
+from edgernn.cli.named import by_option, options_of, refuse_twice
 from edgernn.cli.output import say, tell, tell_error
 from edgernn.cli.signals import unwinding
-from edgernn.errors import CheckFailedError, EdgernnError, EdgernnWarning
+from edgernn.errors import CheckFailedError, EdgernnError, EdgernnWarning, UsageError
 from edgernn.formats.installed import install_command
 
 FAILED, MISUSE, INTERRUPTED = 1, 2, 130
@@ -136,6 +137,7 @@ def _leave(code: int) -> NoReturn:
 def _outcome() -> int:
     """Run the command that was asked for; return its exit code."""
     try:
+        refuse_twice(typer.main.get_command(app), sys.argv[1:])
         code = app(prog_name="edgernn", standalone_mode=False)
         sys.stdout.flush()
     except (
@@ -177,7 +179,14 @@ def _told(error: Exception) -> str | None:
         return f"{place}{error.strerror or error}"
     if isinstance(error, RuntimeError) and not isinstance(error, EdgernnError):
         return None
-    return _usage(error) if isinstance(error, _CommandLineError) else str(error)
+    return _usage(error) if isinstance(error, _CommandLineError) else _by_option(error)
+
+
+def _by_option(error: Exception) -> str:
+    """Return what an error says; of an argument, as the option that gave it."""
+    if not isinstance(error, UsageError):
+        return str(error)
+    return by_option(str(error), options_of(typer.main.get_command(app), sys.argv[1:]))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -80,6 +80,7 @@ def ask(
 
     found = validated(
         AskData,
+        {"source": "data"},
         source=data,
         images=images,
         scenes=scenes,

@@ -124,6 +124,7 @@ def captions(
 
     found = validated(
         caption_corpus.CaptionData,
+        {"source": "data"},
         source=data,
         images=images,
         validation_fraction=validation_fraction,
@@ -137,6 +138,7 @@ def captions(
     )
     loss = validated(
         CaptionOptions,
+        {"frozen": "freeze_encoder"},
         word_dropout=word_dropout,
         label_smoothing=label_smoothing,
         scheduled_sampling=scheduled_sampling,

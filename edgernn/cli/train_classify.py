@@ -59,6 +59,7 @@ def classify(
 
     where = validated(
         ClassifyData,
+        {"source": "data"},
         source=data,
         text_column=text_column,
         label_column=label_column,

@@ -56,6 +56,7 @@ def glimpse(
 
     found = validated(
         GlimpseData,
+        {"source": "data", "side": "picture_size", "seed": "data_seed"},
         source=data,
         pictures=pictures,
         side=picture_size,
@@ -63,9 +64,12 @@ def glimpse(
         seed=data_seed,
         validation_fraction=validation_fraction,
     )
-    model = validated(GlimpseModel, side=crop, strides=_strides(strides), **stack_of(stack))
+    model = validated(
+        GlimpseModel, {"side": "crop"}, side=crop, strides=_strides(strides), **stack_of(stack)
+    )
     options = validated(
         GlimpseOptions,
+        {"weight": "location_weight"},
         looks=looks,
         spread=spread,
         last_spread=last_spread,

@@ -62,13 +62,25 @@ def paint(
 
     found = validated(
         PaintData,
+        {"source": "data", "side": "picture_size", "seed": "data_seed"},
         source=data,
         side=picture_size,
         seed=data_seed,
         validation_fraction=validation_fraction,
     )
     steps = _STEPS[form] if paint_steps is None else paint_steps
-    width = _NOISE[form] if noise is None else noise
-    model = validated(PaintModel, form=form, noise=width, embedding=embedding, **stack_of(stack))
-    options = validated(PaintOptions, steps=steps, inference=inference, divergence=divergence)
+    model = validated(
+        PaintModel,
+        form=form,
+        noise=_NOISE[form] if noise is None else noise,
+        embedding=embedding,
+        **stack_of(stack),
+    )
+    options = validated(
+        PaintOptions,
+        {"steps": "paint_steps"},
+        steps=steps,
+        inference=inference,
+        divergence=divergence,
+    )
     return found, validated(PaintSetup, model=model, options=options)

@@ -63,7 +63,11 @@ def translate(
     from edgernn.training.translate_examples import TranslateData
 
     found = validated(
-        TranslateData, source=data, pairs=pairs, validation_fraction=validation_fraction
+        TranslateData,
+        {"source": "data"},
+        source=data,
+        pairs=pairs,
+        validation_fraction=validation_fraction,
     )
     model = validated(
         TranslatorShape,

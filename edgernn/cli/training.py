@@ -87,7 +87,13 @@ def options_of(context: typer.Context, *, default_minutes: float) -> TrainOption
         minutes=default_minutes, steps=None, epochs=None
     )
     named = {name: given[name] for name in TrainOptions.model_fields if name in given}
-    return validated(TrainOptions, budget=budget, peak_rate=given["learning_rate"], **named)
+    return validated(
+        TrainOptions,
+        {"peak_rate": "learning_rate"},
+        budget=budget,
+        peak_rate=given["learning_rate"],
+        **named,
+    )
 
 
 def refuse_changes(context: typer.Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,8 +26,13 @@ def refuse(problem: str) -> None:
         raise ValueError(problem)
 
 
-def validated(kind: type[M], /, **values: Any) -> M:
+def validated(kind: type[M], called: Mapping[str, str] | None = None, /, **values: Any) -> M:
     """Build ``kind`` from values that a person gave.
+
+    Args:
+        kind: of record.
+        called: fields → what the person knows them as, where that is another name.
+        values: of its fields.
 
     Raises:
         UsageError: a value does not fit; names it, and says what was expected.
@@ -36,9 +42,9 @@ def validated(kind: type[M], /, **values: Any) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        where = (
-            f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: " if first["loc"] else ""
-        )
+        place = [str(part) for part in first["loc"]]
+        place[:1] = [(called or {}).get(name, name) for name in place[:1]]
+        where = f"{'.'.join(place)} is {first['input']!r}: " if place else ""
         choices = re.findall(r"'([^']*)'", reason) if first["type"] == "literal_error" else []
         raise UsageError(where + reason + did_you_mean(first["input"], choices)) from error
 

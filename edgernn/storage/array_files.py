@@ -7,6 +7,7 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -16,6 +17,10 @@ from edgernn import storage
 from edgernn.errors import DataError
 from edgernn.storage import tensor_files
 
+_BEGINS = {  # kind → the first bytes of its files, and what writes them
+    "npz": (b"PK\x03\x04", "numpy.savez"),
+    "npy": (b"\x93NUMPY", "numpy.save"),
+}
 Layout = dict[str, tuple[str, tuple[int, ...]]]  # name → dtype and shape
 DAMAGED = (
     zipfile.BadZipFile,
@@ -52,7 +57,21 @@ def layout(path: Path, kind: str) -> tuple[Layout, dict[str, str]]:
             f"cannot read {path}: {storage.reason(error)}; give another file"
         ) from error
     except DAMAGED as error:
-        raise DataError(f"{path} is damaged ({error}); copy or download it again") from error
+        raise unread(path, kind, error) from error
+
+
+def unread(path: Path, kind: str, error: Exception) -> DataError:
+    """Return the refusal of a file of a kind in which a reader met ``error``: it is another kind of
+    file, of which the reader's own words say nothing true, or damaged.
+    """
+    begins, writer = _BEGINS.get(kind, (b"", ""))
+    with suppress(OSError), storage.open_to_read(path) as file:
+        found = file.read(len(begins))
+        if found and not begins.startswith(found):
+            return DataError(
+                f"{path} is no {kind} file, it begins with {found!r}; expected what {writer} writes"
+            )
+    return DataError(f"{path} is damaged ({error}); copy or download it again")
 
 
 def _of_npz(file: BinaryIO) -> Layout:

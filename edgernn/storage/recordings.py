@@ -74,15 +74,16 @@ def as_text(value: object, path: Path, name: str) -> str:
 
 def _unread(path: Path, error: Exception) -> DataError:
     """Return the refusal of a file in which numpy met ``error``: damaged, or Python objects."""
+    kind = path.suffix.lower().lstrip(".")
     with suppress(DataError):  # its headers say no more
-        held, _ = array_files.layout(path, path.suffix.lower().lstrip("."))
+        held, _ = array_files.layout(path, kind)
         for name, (dtype, _) in held.items():
             if dtype == _OBJECT:
                 return DataError(
                     f"{path}: {name} holds Python objects, which are not unpickled; save texts "
                     f"as text, np.array({name}, dtype=str), and numbers as numbers"
                 )
-    return DataError(f"{path} is damaged ({error}); copy or download it again")
+    return array_files.unread(path, kind, error)
 
 
 def _only(path: Path, names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from socket_protocol import SocketProtocol
 from writing import Writer
 
 from edgernn.bundle import Bundle
-from edgernn.errors import EdgernnError, one_line
+from edgernn.errors import EdgernnError, UsageError, one_line
 from edgernn.sessions.model import choose_model
 from edgernn.writing.text import open_tokenizer
 
@@ -101,6 +102,7 @@ def main() -> int:
         **{field.name: getattr(said, field.name) for field in dataclasses.fields(Limits)}
     )
     try:
+        _refuse_taken(said.host, said.port)
         with Bundle.open(said.bundle) as bundle:
             app = create_app(bundle, said.artifact, limits, frozenset(said.origin))
             uvicorn.run(
@@ -116,6 +118,22 @@ def main() -> int:
         sys.stderr.write(f"{one_line(str(problem))}\n")
         return 2
     return 0
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Raise UsageError where nothing can listen; uvicorn would tell it in lines of its own."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; give another --port (0 takes "
+            "a free one) or --host"
+        ) from error
 
 
 if __name__ == "__main__":

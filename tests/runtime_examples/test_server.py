@@ -7,6 +7,7 @@ import json
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -339,3 +340,16 @@ def test_a_missing_bundle_is_told_in_a_line(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.endswith("--port is 99999, expected 0 to 65535\n")
+
+
+def test_a_port_in_use_is_told_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        command = [sys.executable, "server.py", str(tmp_path / "none.edgernn"), "--port", port]
+        done = subprocess.run(
+            command, cwd=SERVER, capture_output=True, text=True, timeout=60, check=False
+        )
+    line = f"cannot listen on 127.0.0.1, port {port}: Address already in use; give another --port"
+    assert done.returncode == 2
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1

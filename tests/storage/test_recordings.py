@@ -50,6 +50,13 @@ def test_columns(text: str, names: list[str], shapes: dict[str, tuple[int, ...]]
         ("none.npz", None, r"none\.npz is not there.*\.npz, \.npy, \.safetensors, \.csv"),
         ("a.txt", "1,2\n", "a.txt is a text file.*expected recorded arrays"),
         ("a.npz", "PK\x03\x04", "a.npz is damaged"),
+        (
+            "a.npz",
+            "x,y\n1,2\n",
+            r"a\.npz is no npz file, it begins with b'x,y.*numpy\.savez writes$",
+        ),
+        ("b.npy", "one", r"b\.npy is no npy file, it begins with b'one'; .*numpy\.save writes$"),
+        ("b.npy", "", r"b\.npy is damaged"),
         ("a.npy", None, r"holds one array, expected x, y; give them by name"),
         ("a.csv", "x,z\n1,2\n", r"has x, z; expected a header that names the inputs x, y"),
         ("a.csv", "1,2\n3,four\n", r"a\.csv:2 has 'four', expected a number"),

@@ -218,8 +218,8 @@ def _learn_words(
     tokenizer.train_from_iterator(cut_pieces(chunks), trainer)
     if tokenizer.get_vocab_size() <= len(first_tokens):
         raise DataError(
-            f"no word of the text occurs {limits.minimum_count} times; give more text or a "
-            "lower count"
+            f"no word of the text occurs {limits.minimum_count} times; give more text, or a "
+            "lower --minimum-count"
         )
     # Only the model is taken: training also makes <unk> an added token, which would match the text
     # "<unk>".
