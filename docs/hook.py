@@ -14,6 +14,14 @@ from mkdocs.structure.pages import Page
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import site_pages
 
+_NOT_THERE = """<h1>There is no such page</h1>
+<p>It may have moved. The search above finds it by a word of it; or begin at</p>
+<ul>
+<li><a href="/index.html">the first page</a></li>
+<li><a href="/docs/START.html">start in five minutes</a></li>
+<li><a href="/docs/MESSAGES.html">troubleshooting by message</a></li>
+</ul>"""
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Put every page, and what the pages link to, at its path in the project."""
@@ -25,7 +33,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page in pages:
         add(page)
     targets = {site_pages.inside(page, link) for page in pages for link in site_pages.linked(page)}
-    for target in sorted(target for target in targets if target is not None):
+    shown = {target for target in targets if target is not None}
+    for target in sorted(shown.union(*map(site_pages.within, shown))):
         add(target)
     config.nav = site_pages.navigation()
     return files
@@ -63,3 +72,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return place + sharp + anchor
 
     return site_pages.rewritten(markdown, rewrite)
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """Say on the page of what is not there where to go on."""
+    if template_name != "404.html":
+        return output
+    bare = "<h1>404 - Not found</h1>"
+    if bare not in output:
+        raise ValueError(f"404.html of the theme holds no {bare}; correct docs/hook.py")
+    return output.replace(bare, _NOT_THERE)

@@ -103,6 +103,14 @@ def stands_at(target: Path, root: Path = ROOT) -> str:
     return path if target.suffix in (".md", *PICTURES) else f"{path}.md"
 
 
+def within(target: Path) -> list[Path]:
+    """Return what is shown in a folder that has no page of its own, and in its folders."""
+    if not target.is_dir() or (target / "README.md").exists():
+        return []
+    inner = sorted(entry for entry in target.iterdir() if not entry.name.startswith((".", "_")))
+    return [each for entry in inner for each in (entry, *within(entry))]
+
+
 def rewritten(text: str, rewrite: Callable[[str], str]) -> str:
     """Return Markdown with each link's target changed, and its code blocks as they were."""
     parts = _FENCED.split(text)
@@ -116,8 +124,10 @@ def shown_source(target: Path, root: Path = ROOT) -> str:
     """Return the page that shows a file of the sources, or the files of a folder."""
     name = target.relative_to(root).as_posix()
     if target.is_dir():
-        inner = sorted(entry for entry in target.iterdir() if not entry.name.startswith((".", "_")))
-        return f"# `{name}/`\n\n" + "".join(f"- `{entry.name}`\n" for entry in inner)
+        inner = [entry for entry in within(target) if entry.parent == target]
+        links = (stands_at(entry, root).removeprefix(f"{name}/") for entry in inner)
+        shown = zip(inner, links, strict=True)
+        return f"# `{name}/`\n\n" + "".join(f"- [`{e.name}`]({link})\n" for e, link in shown)
     text = target.read_text(encoding="utf-8")
     runs = [len(run) for run in re.findall(r"^`{3,}", text, flags=re.MULTILINE)]
     fence = "`" * (1 + max(runs, default=2))

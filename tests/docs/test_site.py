@@ -49,6 +49,13 @@ def test_every_page_is_in_the_site_and_found_by_its_search(site: Path) -> None:
     assert boosted == {"docs/MESSAGES.html"}
 
 
+def test_a_page_that_is_not_there_leads_on(site: Path) -> None:
+    text = (site / "404.html").read_text()
+    for link in ("index.html", "docs/START.html", "docs/MESSAGES.html"):
+        assert f'<li><a href="/{link}">' in text
+        assert (site / link).exists()
+
+
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")

@@ -69,4 +69,15 @@ def test_a_source_is_shown_whole(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text('"""\n````\n"""\n')
     shown = site_pages.shown_source(tmp_path / "a.py", tmp_path)
     assert shown == '# `a.py`\n\n`````py\n"""\n````\n"""\n`````\n'
-    assert site_pages.shown_source(tmp_path, tmp_path).endswith("- `a.py`\n")
+
+
+def test_what_a_folder_holds_is_linked(tmp_path: Path) -> None:
+    for name in ("a/main.c", "a/inner/CMakeLists.txt", "a/_cache/x", "a/own/README.md", "a/own/y"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    folder = tmp_path / "a"
+    assert site_pages.shown_source(folder, tmp_path) == (
+        "# `a/`\n\n- [`inner`](inner/index.md)\n- [`main.c`](main.c.md)\n- [`own`](own/README.md)\n"
+    )
+    found = [path.relative_to(folder).as_posix() for path in site_pages.within(folder)]
+    assert found == ["inner", "inner/CMakeLists.txt", "main.c", "own"]
