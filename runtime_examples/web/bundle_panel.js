@@ -30,7 +30,7 @@ export async function startBundlePanel(engine, { opening, opened, kept }) {
     if (!seen) show(model, choice);
     showArtifacts(model);
     kept(model);
-    return Object.assign(error, { left: `That did not work; ${choice.place} is still open.` });
+    return Object.assign(error, { left: `${choice.place} is still open.` });
   };
   const open = async (choice, artifact = null) => {
     const mine = ++last;

@@ -2,8 +2,11 @@
 
 export const element = (id) => document.getElementById(id);
 
+let standing = ''; // what the status line says where nothing failed
+
 /** Say how things stand; screen readers hear it, so it is for beginnings and ends, not for every token. */
 export function tell(text) {
+  standing = text;
   element('status').textContent = text;
 }
 
@@ -16,14 +19,17 @@ export function showError(error) {
   box.scrollIntoView({ block: 'nearest' });
 }
 
-/** Run an action, showing what goes wrong, and what an error says is `left`. */
+/** Run an action, showing until the next one what goes wrong, and what an error says is `left`. */
 export async function attempt(action) {
   showError(null);
+  const before = standing;
+  element('status').textContent = before;
   try {
     return await action();
   } catch (error) {
     showError(error);
-    tell(error.left ?? 'That did not work.');
+    standing = error.left ?? before;
+    element('status').textContent = error.left ? `That did not work; ${error.left}` : 'That did not work.';
     return undefined;
   }
 }
