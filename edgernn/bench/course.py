@@ -7,7 +7,7 @@ What goes in is the bundle's held-out sample, else random values from a seed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from edgernn.bench.alone import Alone
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
-from edgernn.contract import TIME
+from edgernn.contract import BATCH, TIME, TensorSpec
 from edgernn.decoding.generate import prefill_width
 from edgernn.families.base import Feed
 from edgernn.families.samples import sample_of
@@ -50,6 +50,7 @@ class Course:
         feed: what goes in.
         contexts: what the encode graph gave for a picture of the feed; a step takes them.
         state: before the first step.
+        rows: sequences of a call, all fed the same; as many as a file takes of ``--streams``.
 
     Attributes:
         call_ms: of every timed call.
@@ -59,9 +60,16 @@ class Course:
     """
 
     def __init__(
-        self, artifact: Artifact, session: Session, feed: Feed, *, contexts: Arrays, state: State
+        self,
+        artifact: Artifact,
+        session: Session,
+        feed: Feed,
+        *,
+        contexts: Arrays,
+        state: State,
+        rows: int = 1,
     ) -> None:
-        self.artifact = artifact
+        self.artifact, self.rows = artifact, rows
         self.call_ms: list[float] = []
         self.prefill_s: list[float] = []
         self.alone = Alone()
@@ -129,7 +137,7 @@ class Course:
         every input lies along it, else one a step.
         """
         session = self._session
-        steps = [self._feed.call(self._feed.step, place) for place in range(PREFILL_TOKENS)]
+        steps = [self._fresh(place) for place in range(PREFILL_TOKENS)]
         times = {tensor.name: tensor.axis(TIME) for tensor in session.spec.fresh_inputs}
         if session.file_contract.axis_size(TIME) or None in times.values():
             yield from steps
@@ -142,7 +150,18 @@ class Course:
             }
 
     def _inputs(self, place: int) -> Arrays:
-        if self.encodes:
-            given = self._feed.call(self._feed.encode, place)
-            return padded(given, self._session.file_contract)
-        return {**self._feed.call(self._feed.step, place), **self._contexts}
+        return {**self._fresh(place), **self._contexts}
+
+    def _fresh(self, place: int) -> Arrays:
+        given = self._feed.call(self._feed.encode if self.encodes else self._feed.step, place)
+        made = in_rows(given, self._session.spec.fresh_inputs, self.rows)
+        return padded(made, self._session.file_contract) if self.encodes else made
+
+
+def in_rows(arrays: Arrays, specs: Sequence[TensorSpec], rows: int) -> dict[str, np.ndarray]:
+    """Return inputs of one row as those of several, all the same."""
+    places = {spec.name: spec.axis(BATCH) for spec in specs}
+    return {
+        name: array if rows == 1 or places[name] is None else np.repeat(array, rows, places[name])
+        for name, array in arrays.items()
+    }

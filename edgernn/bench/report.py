@@ -47,6 +47,8 @@ class ArtifactBench(Record):
     where the manifest lists them; ``times_floor`` is ``p50_ms`` in multiples of the time that
     reading them takes. ``speed`` is in multiples of the float32 ONNX file's, by ``p50_ms``, where
     that was measured too.
+    A file of several ``rows`` (``--streams``) is called with as many sequences: tokens and
+    ``speed`` count all of them.
     """
 
     path: str
@@ -54,6 +56,7 @@ class ArtifactBench(Record):
     precision: str
     graph: GraphWord
     unit: str = "step"
+    rows: int = 1
     runtime: str
     bytes: int
     load_ms: float

@@ -15,12 +15,13 @@ import numpy as np
 
 from edgernn import formats, storage
 from edgernn.bench.alone import measure_alone, measure_import
-from edgernn.bench.course import PREFILL_TOKENS, Course, feed_for
+from edgernn.bench.course import PREFILL_TOKENS, Course, feed_for, in_rows
 from edgernn.bench.machine import bandwidth, describe_machine, read_once, reading_buffer
 from edgernn.bench.report import ArtifactBench, Bandwidth, BenchReport, LeftOut
 from edgernn.bundle import Bundle
 from edgernn.bundle.chosen import chosen
 from edgernn.bundle.records import Artifact
+from edgernn.contract import BATCH
 from edgernn.errors import ContractError, UnavailableError, UsageError
 from edgernn.families.base import Feed
 from edgernn.families.table import family_of
@@ -137,10 +138,12 @@ def _open(bundle: Bundle, artifact: Artifact, feed: Feed, *, threads: int | None
         )
     session = open_artifact(bundle, artifact, threads=threads)
     if session.spec.once:
-        return Course(artifact, session, feed, contexts={}, state={})
+        rows = session.file_contract.axis_size(BATCH) or 1
+        return Course(artifact, session, feed, contexts={}, state={}, rows=rows)
     model = with_encoder(bundle, artifact, session)
-    contexts, state = model.begin(feed.call(feed.encode, 0))
-    return Course(artifact, session, feed, contexts=contexts, state=state)
+    rows, seen = model.rows or 1, model.encode.spec.fresh_inputs if model.encode else ()
+    contexts, state = model.begin(in_rows(feed.call(feed.encode, 0), seen, rows), batch=rows)
+    return Course(artifact, session, feed, contexts=contexts, state=state, rows=rows)
 
 
 def _run_rounds(courses: Sequence[Course], *, steps: int, tell: Tell) -> Bandwidth:
@@ -178,6 +181,7 @@ def _summary(course: Course, courses: Sequence[Course], reads: Bandwidth) -> Art
             for name in ("path", "format", "precision", "graph", "bytes")
         },
         unit=course.unit,
+        rows=course.rows,
         runtime=course.runtime,
         **course.alone.model_dump(),
         baseline_bytes=course.baseline_bytes,
@@ -185,12 +189,12 @@ def _summary(course: Course, courses: Sequence[Course], reads: Bandwidth) -> Art
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,
-        tokens_per_s=None if course.encodes else len(taken) / sum(taken) * 1e3,
-        prefill_tokens_per_s=PREFILL_TOKENS / float(np.median(course.prefill_s))
+        tokens_per_s=None if course.encodes else course.rows * len(taken) / sum(taken) * 1e3,
+        prefill_tokens_per_s=course.rows * PREFILL_TOKENS / float(np.median(course.prefill_s))
         if course.prefill_s
         else None,
         touched_bytes=touched,
         floor_ms=floor_ms,
         times_floor=p50 / floor_ms if floor_ms else None,
-        speed=float(others[0]) / p50 if others else None,
+        speed=course.rows * float(others[0]) / p50 if others else None,
     )

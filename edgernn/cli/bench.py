@@ -174,6 +174,7 @@ def _notes(report: BenchReport) -> list[str]:
         "file and calls it",
         f"steps: {report.steps} in {report.rounds} interleaved rounds, one {unit} a call, the "
         f"state fed back, {threads}; fed {report.fed}{encode}",
+        *_rows(report),
         f"prefill/s: {unit}s a second of a {'prompt' if unit == 'token' else 'run'} of "
         f"{report.prefill_tokens}; speed: the float32 ONNX file's p50 over this p50",
         "floor: p50 over the time to read the weights that a call reads, at "
@@ -184,6 +185,14 @@ def _notes(report: BenchReport) -> list[str]:
         f"{machine.processor}, {counted(machine.cores or 1, 'core')}, {machine.platform}, "
         f"Python {machine.python}, {packages}",
     ]
+
+
+def _rows(report: BenchReport) -> list[str]:
+    several = [f"{a.path} takes {a.rows}" for a in report.artifacts if a.rows > 1]
+    told = (
+        f"sequences a call: {', '.join(several)}; of all of them are its {report.unit}s and speed"
+    )
+    return [told] if several else []
 
 
 def _figure(value: float | None) -> str:

@@ -4,6 +4,8 @@ reason.
 
 from __future__ import annotations
 
+import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from edgernn.bench.report import ArtifactBench, BenchReport
 from edgernn.bundle import Bundle
 from edgernn.bundle.records import Artifact
 from edgernn.bundle.stored_weights import StoredWeight
+from edgernn.contract import FileContract, Narrowing
 from edgernn.errors import BundleError, ContractError, UnavailableError, UsageError
+from edgernn.sessions.fake import FakeSession
 from edgernn.sessions.opening import open_artifact
 
 STEPS = 23  # not a multiple of the rounds
@@ -45,6 +49,21 @@ def with_artifacts(bundle: Bundle, *artifacts: Artifact) -> Bundle:
 
 def by_path(report: BenchReport) -> dict[str, ArtifactBench]:
     return {artifact.path: artifact for artifact in report.artifacts}
+
+
+def test_a_file_of_several_rows_is_fed_as_many(
+    bundle: Bundle, no_processes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrowing = Narrowing(axes={"batch": 3, "time": 1})
+    session = FakeSession(FileContract(contract=bundle.manifest.contract, narrowing=narrowing))
+    monkeypatch.setattr(bench, "open_artifact", lambda *arguments, **options: session)
+    ticks = count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) / 1e3)  # a call takes 1 ms
+    report = bench_bundle(bundle, to="onnx", steps=STEPS)
+    (found,) = report.artifacts
+    assert found.p50_ms == pytest.approx(1)
+    assert found.tokens_per_s == pytest.approx(3000)
+    assert found.speed == pytest.approx(3)
 
 
 def test_a_real_bundle(bundle: Bundle) -> None:
