@@ -13,7 +13,10 @@ fn the_recorded_run_holds() {
     for row in &rows {
         println!("{}", row.told(TOLERANCE));
     }
-    assert!(rows.iter().all(|row| row.worst() <= TOLERANCE), "the rows above say which tensor is off, from which step on");
+    assert!(
+        rows.iter().all(|row| row.worst() <= TOLERANCE),
+        "the rows above say which tensor is off, from which step on"
+    );
     assert!(rows.iter().any(|row| row.worst() > 0.0), "compared with itself?");
 }
 
