@@ -259,6 +259,9 @@ const SCENARIOS = {
     await page.fill('#prompt', 'a§');
     await page.click('#write');
     await error(page, '"§"');
+    await status(page, 'That did not work');
+    await checkDevice(page);
+    check((await page.textContent('#status')).includes('is ready: '), 'a failure is told until the next action');
   },
   async 'damage is told in words'({ page, spec }) {
     for (const [name, said] of Object.entries(spec.damaged)) {
