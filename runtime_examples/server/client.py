@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 
@@ -16,15 +17,25 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     said = vars(parser.parse_args())
-    with connect(said.pop("url")) as socket:
-        socket.send(json.dumps({"do": "write", **said}))
+    url = said.pop("url")
+    try:
+        last = write(url, said)
+    except (OSError, WebSocketException) as problem:
+        raise SystemExit(f"{url}: {problem}; is a server running there?") from None
+    if "done" not in last:
+        raise SystemExit(last.get("error", f"{url} closed before the text was whole"))
+
+
+def write(url: str, wish: dict[str, str | int]) -> dict[str, str]:
+    """Print the pieces of a text; return the message that was none."""
+    with connect(url) as socket:
+        socket.send(json.dumps({"do": "write", **wish}))
         for message in map(json.loads, socket):
             if "text" not in message:
                 print()
-                break
+                return dict(message)
             print(message["text"], end="", flush=True)
-    if "error" in message:
-        raise SystemExit(message["error"])
+    return {}
 
 
 if __name__ == "__main__":

@@ -353,3 +353,12 @@ def test_a_port_in_use_is_told_in_a_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(line)
     assert done.stderr.count("\n") == 1
+
+
+def test_a_client_without_a_server_says_so_in_a_line() -> None:
+    command = [sys.executable, "client.py", "ws://127.0.0.1:1/stream"]
+    done = subprocess.run(
+        command, cwd=SERVER, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.endswith("; is a server running there?\n")
