@@ -190,7 +190,7 @@ def _notes(report: BenchReport) -> list[str]:
 def _rows(report: BenchReport) -> list[str]:
     several = [f"{a.path} takes {a.rows}" for a in report.artifacts if a.rows > 1]
     told = (
-        f"sequences a call: {', '.join(several)}; of all of them are its {report.unit}s and speed"
+        f"sequences a call: {', '.join(several)}; {report.unit}s a second and speed count them all"
     )
     return [told] if several else []
 
