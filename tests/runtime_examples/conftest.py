@@ -4,7 +4,9 @@ bundles that they are tried on.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ import pytest
 from c_drivers import LIBRARY_DRIVER, PARTS_DRIVER
 from c_program import FLAGS, LOOSE, C, c_environment
 from compiled_bundles import export_in_c, export_integers
+from compiling import alone
 from go_host import go_parts, go_programs
 from hosts import (
     FOREIGN,
@@ -79,17 +82,28 @@ def library() -> Path:
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is compiled once, whichever process of the tests needs it first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled-once"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def build(common: Path) -> Path:
     """A folder with both builds."""
     for tool in ("gcc", "make"):
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool}")
-    out = tmp_path_factory.mktemp("build")
+    out = common / "c"
     command = ["make", "-s", "-C", str(C), "CC=gcc", f"OUT={out}"]
     given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    builds = [subprocess.Popen([*command, *extra], **given) for extra in ([], ["SANITIZE=1"])]
-    for made in builds:  # both at once
-        assert (*made.communicate(timeout=240), made.returncode) == ("", "", 0)
+    with alone(out):  # make knows what is built
+        out.mkdir(exist_ok=True)
+        builds = [subprocess.Popen([*command, *extra], **given) for extra in ([], ["SANITIZE=1"])]
+        for made in builds:  # both at once
+            assert (*made.communicate(timeout=240), made.returncode) == ("", "", 0)
     return out
 
 
@@ -106,10 +120,9 @@ def sanitized(build: Path, library: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def cpp_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cpp_model(common: Path) -> Path:
     """The C++ example's part that knows ONNX Runtime, compiled."""
-    target = tmp_path_factory.mktemp("cpp") / "model.o"
-    return compile_cpp(target, "-O1", "-Itests/stand_in", "-c", "model.cpp")
+    return compile_cpp(common / "model.o", "-O1", "-Itests/stand_in", "-c", "model.cpp")
 
 
 @pytest.fixture(scope="session")
@@ -121,37 +134,45 @@ def cpp_program(cpp_model: Path, library: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def cpp_library(cpp_model: Path, library: Path) -> Command:
+def cpp_library(
+    cpp_model: Path, library: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Command:
     """A program that uses the C++ example as a library."""
-    source, target = cpp_model.parent / "library.cpp", cpp_model.parent / "library"
+    source = tmp_path_factory.mktemp("cpp") / "library.cpp"
     source.write_text(CPP, "utf-8")
+    target = cpp_model.parent / "cpp-library"
     compile_cpp(target, "-Itests/stand_in", "-I.", str(source), str(cpp_model), "-ldl")
     return Command((str(target),), {"ONNXRUNTIME_LIBRARY": str(library)})
 
 
 @pytest.fixture(scope="session")
-def cpp_parts(cpp_model: Path) -> Command:
+def cpp_parts(common: Path) -> Command:
     """The test program of all in C++ but the file that knows the runtime, under sanitizers."""
     sanitize = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
-    return Command((str(compile_cpp(cpp_model.parent / "unit", *sanitize, "tests/unit.cpp")),))
+    return Command((str(compile_cpp(common / "unit", *sanitize, "tests/unit.cpp")),))
+
+
+def _driver(build: Path, archive: Path, name: str, source: str) -> Path:
+    """Compile a program around the C example, with sanitizers."""
+    target = build / name
+    with alone(target) as missing:
+        if missing:
+            target.with_suffix(".c").write_text(source, "utf-8")
+            words = ["-I", str(C), f"{name}.c", str(archive), "-ldl", "-lm", "-o", name]
+            subprocess.run(["gcc", *FLAGS, *words], check=True, timeout=120, cwd=build)
+    return target
 
 
 @pytest.fixture(scope="session")
 def c_parts(build: Path, archive: Path) -> Command:
     """A program around the sampler and the tokenizer of the C example, with sanitizers."""
-    (build / "parts.c").write_text(PARTS_DRIVER, "utf-8")
-    links = ["parts.c", str(archive), "-ldl", "-lm", "-o", "parts"]
-    subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
-    return Command((str(build / "parts"),))
+    return Command((str(_driver(build, archive, "parts", PARTS_DRIVER)),))
 
 
 @pytest.fixture(scope="session")
 def c_library(build: Path, archive: Path, library: Path) -> Command:
     """A program that uses the C example as a library, with sanitizers."""
-    (build / "library.c").write_text(LIBRARY_DRIVER, "utf-8")
-    links = ["library.c", str(archive), "-ldl", "-lm", "-o", "library"]
-    subprocess.run(["gcc", *FLAGS, "-I", str(C), *links], check=True, timeout=120, cwd=build)
-    words = (str(build / "library"),)
+    words = (str(_driver(build, archive, "library", LIBRARY_DRIVER)),)
     return Command(words, c_environment(library), last=(str(library),))
 
 
@@ -192,9 +213,11 @@ def python_example() -> Iterator[Server]:
 def archive(build: Path) -> Path:
     """Everything but main.c with sanitizers, for drivers of a test's own."""
     sources = [str(path) for path in sorted(C.glob("*.c")) if path.name != "main.c"]
-    subprocess.run(["gcc", *FLAGS, "-c", *sources], check=True, timeout=240, cwd=build)
     objects = [str(build / Path(path).with_suffix(".o").name) for path in sources]
-    subprocess.run(["ar", "rc", str(build / "all.a"), *objects], check=True, timeout=60)
+    with alone(build / "all.a") as missing:
+        if missing:
+            subprocess.run(["gcc", *FLAGS, "-c", *sources], check=True, timeout=240, cwd=build)
+            subprocess.run(["ar", "rc", str(build / "all.a"), *objects], check=True, timeout=60)
     return build / "all.a"
 
 
@@ -203,16 +226,10 @@ def drive(build: Path, archive: Path) -> Callable[..., str]:
     """Compile a main of a test's own with sanitizers, once, run it on ``given`` and return what it
     prints.
     """
-    drivers: dict[str, Path] = {}
 
     def driver_of(source: str) -> Path:
-        if source not in drivers:
-            target = build / f"driver{len(drivers)}"
-            target.with_suffix(".c").write_text(source, "utf-8")
-            words = ["-I", str(C), f"{target}.c", str(archive), "-ldl", "-lm", "-o", str(target)]
-            subprocess.run(["gcc", *FLAGS, *words], check=True, timeout=120)
-            drivers[source] = target
-        return drivers[source]
+        name = f"driver-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+        return _driver(build, archive, name, source)
 
     def run(
         source: str, *, given: bytes = b"", arguments: Sequence[str] = (), says: str = r""

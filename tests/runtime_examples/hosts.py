@@ -5,7 +5,6 @@ A new host is a row. What all hosts must do alike is in ``test_hosts.py``.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiling import alone
 from library_drivers import NODE, NODE_PARTS, PYTHON, PYTHON_PARTS
 from servers import PYTHON_SERVER, Server
 
@@ -160,20 +160,22 @@ def _node_library(request: pytest.FixtureRequest) -> Command:
 
 
 def compile_cpp(target: Path, *arguments: str) -> Path:
-    """Compile the C++ example, or a part of it, with every warning an error."""
+    """Compile the C++ example, or a part of it, once, with every warning an error."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed")
     warnings = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic")
-    done = subprocess.run(
-        [compiler, *warnings, *arguments, "-o", str(target)],
-        cwd=CPP,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
+    with alone(target) as missing:
+        if missing:
+            done = subprocess.run(
+                [compiler, *warnings, *arguments, "-o", str(target)],
+                cwd=CPP,
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+                timeout=240,
+            )
+            assert done.returncode == 0, done.stderr
     return target
 
 
@@ -210,8 +212,7 @@ def compile_kotlin() -> list[Path]:
     out = EXAMPLES.parent / "build" / "kotlin"
     out.mkdir(parents=True, exist_ok=True)
     words = ["make", "-s", "-C", str(JVM), f"OUT={out}", f"KOTLINC={kotlin_compiler()}", "tests"]
-    with (out / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(out):
         done = subprocess.run(
             words,
             capture_output=True,
