@@ -110,16 +110,17 @@ class Csv(_Lines):
         return _Head([name.strip() for name in names], between, lines.taken)
 
     def _records(self, lines: _Counted, head: _Head) -> Iterator[list[str] | DataError]:
-        csv.field_size_limit(_LONGEST_FIELD)
         reader = csv.reader(lines, delimiter=head.delimiter, strict=True)
         while True:
+            limit = csv.field_size_limit(_LONGEST_FIELD)  # of the whole process: for one record
             try:
-                record = next(reader)
+                record: list[str] | DataError = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield DataError(f"it is damaged CSV ({error})")
-                continue
+                record = DataError(f"it is damaged CSV ({error})")
+            finally:
+                csv.field_size_limit(limit)
             if record:
                 yield record
 

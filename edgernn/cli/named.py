@@ -1,7 +1,8 @@
 """Options by the names that a person types: what Python calls ``top_k`` is ``--top-k`` there.
 
 A message of the library names an argument, as its caller in Python knows it; here it gets the name
-of the option that gave it. And an option that takes one value is refused where it stands twice.
+of the option that gave it. And an option whose one value holds several, by name, is refused where
+it stands twice; of any other the last one counts, as in other programs.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def options_of(command: Any, typed: Sequence[str]) -> set[str]:
 
 
 def refuse_twice(command: Any, typed: Sequence[str]) -> None:
-    """Raise UsageError where a line gives an option twice that takes one value: the parser would
-    take the last and say nothing of the first. See ``options_of`` for the arguments.
+    """Raise UsageError where a line gives an option twice that takes its values in one, as
+    ``--axis source=24,time=8``: the parser would take the last and say nothing of the first. See
+    ``options_of`` for the arguments.
     """
     found, rest = _named(command, typed)
     try:
@@ -53,11 +55,11 @@ def refuse_twice(command: Any, typed: Sequence[str]) -> None:
         return
     taken = Counter(option.name for option in given)
     for option in given:
-        single = option.param_type_name == "option" and not (option.multiple or option.is_flag)
-        if single and not option.count and taken[option.name] > 1:
+        joined = "=" in (option.metavar or "") and not option.multiple
+        if joined and taken[option.name] > 1:
             raise UsageError(
-                f"{option.opts[0]} is given {taken[option.name]} times, expected once; where it "
-                "takes several, they stand in one, with commas"
+                f"{option.opts[0]} is given {taken[option.name]} times, expected once; several "
+                "values stand in one, with commas"
             )
 
 

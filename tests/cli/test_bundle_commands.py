@@ -144,7 +144,7 @@ def test_an_export_as_json_is_the_manifest(run: Run, checkpoint_folder: Path) ->
             ("--max-cider-drop", "1%"),
             "a largest CIDEr drop is given for a model that writes no captions",
         ),
-        (("--block-size", "20"), "the block size is 20, expected one of 16, 32, 64, 128, 256"),
+        (("--block-size", "20"), "--block-size is 20, expected one of 16, 32, 64, 128, 256"),
         (("--calibration", "short.txt"), "the calibration text has 5 tokens, expected 64 or more"),
         (("--calibration", "foreign.txt"), "the vocabulary has no"),
         (("--calibration", "nowhere.txt"), "nowhere.txt"),

@@ -29,7 +29,7 @@ def test_an_argument_is_called_as_its_option(told: str, shown: str) -> None:
     assert by_option(told, {"--top-k", "--json"}) == shown
 
 
-TWICE = "--axis is given 2 times, expected once; where it takes several, they stand in one, with"
+TWICE = "--axis is given 2 times, expected once; several values stand in one, with commas"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ TWICE = "--axis is given 2 times, expected once; where it takes several, they st
         ("train paint --out r --picture-size 1", "--picture-size is 1: expected"),
         ("train paint --out r --paint-steps 0", "--paint-steps is 0: expected"),
         ("export RUN --out b --axis batch=1 --axis batch=2", TWICE),
-        ("generate BUNDLE --seed=1 --prompt --seed --seed 2", "--seed is given 2 times"),
+        ("verify BUNDLE --steps 0 --steps -1", "--steps is -1, expected 1 or more"),
         (
             "export RUN --out b --set a=1 --set b=2 --release --release",
             "--set says nothing of a run",

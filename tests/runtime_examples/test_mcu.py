@@ -240,14 +240,14 @@ def test_integers_give_the_bits_that_they_give_here(
     assert {name for name, *_ in rows} == ROWS["lstm"]
     artifacts = json.loads((integers / "manifest.json").read_text())["artifacts"]
     (tolerance,) = (own["tolerance"] for own in artifacts if own["precision"] == precision)
-    assert all(0 < float(worst) < float(most) for _, worst, most, _ in rows), rows
-    assert {float(most) for *_, most, _ in rows} == {tolerance}
+    assert all(0 < float(worst) < float(most) for _, worst, most in rows), rows
+    assert {float(most) for *_, most in rows} == {tolerance}
     assert int(dict(_FIGURE.findall(done.stdout))["hash"]) == hash_here(integers, precision)
 
 
 def test_the_first_step_in_c_is_taken(integers: Path, tmp_path: Path) -> None:
     done = run(integers, tmp_path, "m4")
-    assert {float(most) for *_, most, _ in _ROW.findall(done.stdout)} == {1e-4}, done.stderr
+    assert {float(most) for *_, most in _ROW.findall(done.stdout)} == {1e-4}, done.stderr
     done = run(integers, tmp_path, "m4", "PRECISION=int2")
     assert done.returncode != 0
     told = (
