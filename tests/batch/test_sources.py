@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,10 @@ def test_an_output_below_the_input_is_no_input(
     assert planned(classifier, tmp_path) == plan
     kept = [(row["input_input_label"], row["input_label"]) for row in rows_of(out)]
     assert kept == [("1", "2"), ("3", "4")]
+
+
+def test_the_longest_field_of_other_readers_stays_theirs(classifier: Path, tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    (tmp_path / "long.csv").write_text(f"text,note\nab,{'x' * (before + 1)}\n")
+    assert planned(classifier, tmp_path).rows == 1
+    assert csv.field_size_limit() == before
