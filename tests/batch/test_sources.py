@@ -48,7 +48,7 @@ def test_an_output_below_the_input_is_no_input(
 
 
 def test_the_longest_field_of_other_readers_stays_theirs(classifier: Path, tmp_path: Path) -> None:
-    before = csv.field_size_limit()
+    csv.field_size_limit(before := 1 << 17)  # Python's own
     (tmp_path / "long.csv").write_text(f"text,note\nab,{'x' * (before + 1)}\n")
     assert planned(classifier, tmp_path).rows == 1
     assert csv.field_size_limit() == before
