@@ -43,3 +43,20 @@ def test_a_store_that_is_full_keeps_nothing_half_written(monkeypatch: pytest.Mon
     with pytest.raises(StorageError, match=line):
         place.create(b"content")
     assert memory.find("/full") in ([], ["/full/part-00000.parquet"])
+
+
+@pytest.mark.parametrize("refusal", [NotImplementedError, TypeError])
+def test_a_store_that_creates_nothing_exclusively_is_written_to(
+    refusal: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place.of(f"memory://plain-{refusal.__name__}/plan")
+    whole = type(place.filesystem).pipe_file
+
+    def plain(self: Any, path: str, value: bytes, **options: Any) -> None:
+        if options:
+            raise refusal("mode")
+        whole(self, path, value)
+
+    monkeypatch.setattr(type(place.filesystem), "pipe_file", plain)
+    assert place.create(b"one")
+    assert place.read() == b"one"
