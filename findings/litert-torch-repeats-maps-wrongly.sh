@@ -4,7 +4,7 @@
 # A captioner or an answerer puts the same maps (where a pixel is) beside what a convolution made of each picture:
 # cat([features, maps.repeat(B, 1, 1, 1)]). The converter turns the axes of what convolutions read, [B, C, H, W] to
 # [B, H, W, C]. A good guess is that it either turns a repeated constant as well or refuses it. With 8 rows the file
-# converts, runs, has the right shape, and gives other numbers, off by more than 0.5 where the outputs are of the size 1;
+# converts, runs, has the right shape, and gives other numbers, off by over 0.5 where the outputs are of the size 1;
 # with 1 row it is exact, and so it is with 8 where the copies are joined by torch.cat. So compare at the number of rows
 # that is shipped.
 #
